@@ -1,0 +1,1 @@
+//! What crosses a level: messages, links, streams.

@@ -1,0 +1,1 @@
+//! Machines that only pretend, for tests of logic.

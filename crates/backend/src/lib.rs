@@ -1,0 +1,15 @@
+//! What it takes to realise a node: the trait that every backend implements,
+//! and the plain data that passes between it and the engine.
+//!
+//! A backend knows nothing of labs, links or networks. It is given a
+//! [`MachineSpec`] (what to run, with every path, tap and accelerator already
+//! decided), and hands back a [`Machine`]. Everything it creates can be found
+//! again from a [`MachineRecord`] by another process, after a crash.
+
+mod machine;
+mod spec;
+
+pub use machine::{
+    Backend, BackendError, Exit, Finding, LinkAddress, Machine, MachineRecord, Support,
+};
+pub use spec::{BootSpec, Disk, DiskFormat, MachineSpec, Nic, Plan};

@@ -1,0 +1,207 @@
+//! The traits, and what they speak of.
+
+use crate::{MachineSpec, Plan};
+use async_trait::async_trait;
+use nestlab_model::Accelerator;
+use nestlab_sys::namespace::Namespaces;
+use nestlab_sys::process::ProcessId;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Realises machines of one kind at this level.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// The word for lab files and `status`, such as `qemu`.
+    fn name(&self) -> &'static str;
+
+    /// Tries what this level can really do. Booting a guest may take a minute;
+    /// the caller caches the answer. Never fails: what does not work is a
+    /// finding with the reason.
+    ///
+    /// `boot` is a stock kernel and an initramfs that prints
+    /// `nestlab-init: probe` to the console and powers off when its command
+    /// line holds `nestlab.probe`.
+    async fn probe(&self, boot: &crate::BootSpec) -> Support;
+
+    /// What `create` would run. Pure: looks at nothing but its arguments.
+    ///
+    /// # Errors
+    /// [`BackendError::Unsupported`] for a spec that this backend cannot realise.
+    fn plan(&self, spec: &MachineSpec) -> Result<Plan, BackendError>;
+
+    /// Starts the machine inside `place` (this process's own namespaces if
+    /// `None`). When it returns, the VMM has accepted its arguments, its
+    /// sockets are there and the guest's CPUs run. A failure leaves nothing.
+    ///
+    /// # Errors
+    /// Whatever kept the VMM from starting, with its own words.
+    async fn create(
+        &self,
+        spec: &MachineSpec,
+        place: Option<&Namespaces>,
+    ) -> Result<Arc<dyn Machine>, BackendError>;
+
+    /// Takes hold of a machine that another process started. `None` if it no
+    /// longer runs; then nothing of it is left either. Idempotent.
+    ///
+    /// # Errors
+    /// The VMM runs but does not answer.
+    async fn adopt(&self, record: &MachineRecord)
+    -> Result<Option<Arc<dyn Machine>>, BackendError>;
+}
+
+/// A running machine. Dropping it leaves the machine running.
+#[async_trait]
+pub trait Machine: Send + Sync {
+    /// What another process needs in order to find this machine again.
+    fn record(&self) -> MachineRecord;
+
+    /// Where the agent's byte stream is.
+    fn link(&self) -> LinkAddress;
+
+    /// The Unix socket of the guest's console: a raw byte stream for one client.
+    fn console(&self) -> PathBuf;
+
+    /// Waits until the VMM has ended. May be called by many at once.
+    async fn wait(&self) -> Exit;
+
+    /// Presses the power button (ACPI). Says nothing of whether the guest obeys.
+    ///
+    /// # Errors
+    /// The VMM does not answer.
+    async fn power_button(&self) -> Result<(), BackendError>;
+
+    /// Ends the VMM at once, waits for its end and removes its sockets.
+    /// Idempotent.
+    ///
+    /// # Errors
+    /// The process cannot be signalled.
+    async fn kill(&self) -> Result<(), BackendError>;
+
+    /// Bytes of this level's memory that the VMM really holds, if known.
+    fn resident_bytes(&self) -> Option<u64>;
+}
+
+/// Where the byte stream to a node's agent is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkAddress {
+    /// A Unix socket served by the VMM, which takes one client at a time.
+    Unix(PathBuf),
+}
+
+/// What is written down about a running machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineRecord {
+    /// [`Backend::name`].
+    pub backend: String,
+    /// The VMM's process, safe against reuse of its number.
+    pub process: ProcessId,
+    /// When the VMM was started, in seconds since 1970.
+    pub started_at: u64,
+    /// What it was started with.
+    pub spec: MachineSpec,
+}
+
+/// How a VMM ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// What is known: the exit status or signal if it was our child, and the
+    /// last words on its standard error.
+    pub description: String,
+}
+
+/// What a backend can do at this level.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Support {
+    /// The program's version, if it is there.
+    pub version: Option<String>,
+    /// What was found about each accelerator, best first.
+    pub accelerators: Vec<Finding>,
+}
+
+impl Support {
+    /// The best accelerator that works.
+    pub fn best(&self) -> Option<Accelerator> {
+        self.accelerators
+            .iter()
+            .find(|finding| finding.works)
+            .map(|finding| finding.accelerator)
+    }
+}
+
+/// What was found about one accelerator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which.
+    pub accelerator: Accelerator,
+    /// Whether a stock kernel booted.
+    pub works: bool,
+    /// Why not, or what it was proved with.
+    pub reason: String,
+    /// What to type to mend it.
+    pub hint: Option<String>,
+}
+
+/// Why a backend could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The spec asks for what this backend does not have.
+    #[error("Backend `{backend}` has no {what}")]
+    Unsupported {
+        /// Which backend.
+        backend: &'static str,
+        /// The missing thing.
+        what: String,
+    },
+    /// A program is not installed.
+    #[error("Cannot find the program `{program}`")]
+    MissingProgram {
+        /// Its name.
+        program: String,
+        /// How it is installed.
+        hint: String,
+    },
+    /// The VMM refused its arguments or ended at once.
+    #[error("The VMM ended before it answered ({status}): {stderr}")]
+    EndedEarly {
+        /// Exit status or signal.
+        status: String,
+        /// The last lines of its standard error.
+        stderr: String,
+    },
+    /// The VMM did not answer in time.
+    #[error("The VMM did not {what} within {seconds} s")]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// The VMM answered with an error.
+    #[error("The VMM refused `{command}`: {message}")]
+    Refused {
+        /// The command.
+        command: String,
+        /// Its words.
+        message: String,
+    },
+    /// A system call did not work.
+    #[error("Cannot {action}")]
+    Io {
+        /// What was tried, on what.
+        action: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl BackendError {
+    /// Wraps an I/O error with what was tried.
+    pub fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a backend is asked to run, with nothing left to decide.
+
+use nestlab_model::{Accelerator, ByteSize, Mac, NodePath};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// One machine to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineSpec {
+    /// The random id of the lab, so that leftovers can be found in /proc.
+    pub lab_id: String,
+    /// The path of the node, for the same reason and for messages.
+    pub path: NodePath,
+    /// A folder of its own for sockets and the pid file. Short: a Unix socket's
+    /// path has at most 107 bytes (unix(7)).
+    pub run_dir: PathBuf,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Memory.
+    pub memory: ByteSize,
+    /// What executes the instructions; already proved to work.
+    pub accelerator: Accelerator,
+    /// Whether the guest sees hardware virtualisation.
+    pub nested: bool,
+    /// Whether there is a memory balloon.
+    pub balloon: bool,
+    /// How it boots.
+    pub boot: BootSpec,
+    /// Disks in order; the first is the root.
+    pub disks: Vec<Disk>,
+    /// Network cards in order.
+    pub nics: Vec<Nic>,
+}
+
+/// Direct kernel boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootSpec {
+    /// An uncompressed ELF kernel with a PVH note, or a bzImage.
+    pub kernel: PathBuf,
+    /// The initramfs.
+    pub initrd: PathBuf,
+    /// Words that the caller wants on the kernel command line. The backend adds
+    /// those that its machine type needs.
+    pub cmdline: String,
+}
+
+/// A virtual disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// What the guest finds it by, at most 20 bytes (virtio-blk).
+    pub serial: String,
+    /// A file or block device of this level.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: DiskFormat,
+    /// Whether the guest may only read it. Such a disk is shared with others.
+    pub read_only: bool,
+}
+
+/// The format of a disk's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskFormat {
+    /// QEMU's copy-on-write format.
+    Qcow2,
+    /// The bytes themselves; also block devices.
+    Raw,
+}
+
+/// A network card on an existing tap of the network namespace that the VMM is
+/// started in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nic {
+    /// The name of the tap.
+    pub tap: String,
+    /// The guest's Ethernet address.
+    pub mac: Mac,
+    /// The guest's MTU in bytes.
+    pub mtu: u16,
+}
+
+/// What starting a machine comes to: a command line. Pure, so that it can be
+/// shown by `nestlab plan` and compared in tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Program and arguments.
+    pub argv: Vec<OsString>,
+}

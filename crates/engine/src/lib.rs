@@ -1,0 +1,1 @@
+//! Realises one layer and keeps it as the lab file says.

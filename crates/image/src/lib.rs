@@ -1,0 +1,1 @@
+//! Images: recipes, the store, the kit, overlays.

@@ -1,0 +1,1 @@
+//! From text to the model, with every mistake at its place.

@@ -1,0 +1,30 @@
+//! What a lab *is*: pure data and pure functions.
+//!
+//! This crate has no I/O, no async code and no clock. Everything above it
+//! speaks in these types; `labfile` makes them from text, the engine realises
+//! them, `api` carries them from one level to the next.
+
+mod event;
+mod image;
+mod lab;
+mod mac;
+mod name;
+mod path;
+mod port;
+mod provision;
+mod size;
+mod state;
+
+pub use event::{Event, EventKind, LogStream};
+pub use image::{Digest, FileSource, ImageSpec, ParseDigestError, Recipe, RecipeFile, builtin_images};
+pub use lab::{
+    Accelerator, AcceleratorChoice, Boot, Dependency, DependencyCondition, DiskSpec, Endpoint, Lab,
+    Layer, Network, NetworkMode, Node, NodeKind,
+};
+pub use mac::Mac;
+pub use name::{ImageName, LabName, NameError, NetworkName, NodeName};
+pub use path::{NodePath, ParsePathError};
+pub use port::{ParsePortError, PortForward, Protocol};
+pub use provision::{FileCopy, Probe, ProbeCheck, Provisioner, ProvisionAction, RunPolicy};
+pub use size::{ByteSize, ParseSizeError};
+pub use state::{LayerStatus, NodeState, NodeStatus, Stage};

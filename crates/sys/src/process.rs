@@ -1,0 +1,147 @@
+//! Processes that outlive the one that started them.
+
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A process by number and start time, so that a reused number is not mistaken
+/// for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// The process number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (field 22 of proc(5) stat).
+    pub start_time: u64,
+}
+
+impl ProcessId {
+    /// Identifies a running process.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn of(pid: u32) -> io::Result<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let start_time = parse_start_time(&stat).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Self { pid, start_time })
+    }
+
+    /// Whether this very process still runs (a zombie does not).
+    pub fn is_alive(&self) -> bool {
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
+            return false;
+        };
+        parse_start_time(&stat) == Some(self.start_time) && !is_zombie(&stat)
+    }
+
+    /// Opens a handle that cannot come to mean another process.
+    ///
+    /// # Errors
+    /// As pidfd_open(2). `Ok(None)` if the process has ended.
+    pub fn open(&self) -> io::Result<Option<Pidfd>> {
+        // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
+        let fd = unsafe { nix::libc::syscall(nix::libc::SYS_pidfd_open, self.pid, 0) };
+        if fd < 0 {
+            let error = io::Error::last_os_error();
+            let gone = error.raw_os_error() == Some(nix::libc::ESRCH);
+            return if gone { Ok(None) } else { Err(error) };
+        }
+        // SAFETY: the call above returned this descriptor and nobody else has it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        // Checked after opening: the number may have been reused before.
+        Ok(self.is_alive().then_some(Pidfd(fd)))
+    }
+
+    /// Bytes of memory that the process holds (`VmRSS`).
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib << 10)
+    }
+}
+
+/// The text behind the command name, which may itself hold spaces and brackets.
+fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(stat.rsplit_once(')')?.1.split_ascii_whitespace())
+}
+
+fn parse_start_time(stat: &str) -> Option<u64> {
+    fields(stat)?.nth(19)?.parse().ok()
+}
+
+fn is_zombie(stat: &str) -> bool {
+    fields(stat).and_then(|mut f| f.next()).is_some_and(|state| state == "Z" || state == "X")
+}
+
+/// A handle to a process, ours or not.
+#[derive(Debug)]
+pub struct Pidfd(OwnedFd);
+
+impl Pidfd {
+    /// Waits until the process has ended.
+    ///
+    /// # Errors
+    /// The descriptor cannot be polled.
+    pub async fn wait(&self) -> io::Result<()> {
+        let fd = AsyncFd::with_interest(self.0.as_raw_fd(), Interest::READABLE)?;
+        let _ready = fd.readable().await?;
+        Ok(())
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// As pidfd_send_signal(2), but a process that has ended is no error.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        // SAFETY: the descriptor is open, the siginfo pointer may be null
+        // (pidfd_send_signal(2)).
+        let result = unsafe {
+            nix::libc::syscall(
+                nix::libc::SYS_pidfd_send_signal,
+                self.0.as_raw_fd(),
+                signal as i32,
+                std::ptr::null::<nix::libc::siginfo_t>(),
+                0,
+            )
+        };
+        match io::Error::last_os_error() {
+            _ if result == 0 => Ok(()),
+            error if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(()),
+            error => Err(error),
+        }
+    }
+}
+
+/// Has a command start in a session of its own, so that neither Ctrl-C nor the
+/// end of our terminal reaches it.
+pub fn detach(command: &mut tokio::process::Command) {
+    // SAFETY: setsid is async-signal-safe and takes no arguments.
+    unsafe {
+        command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(io::Error::from));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_lines_with_odd_names_parse() {
+        let stat = "7 (a) b) Z 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4242 0";
+        assert_eq!(parse_start_time(stat), Some(4242));
+        assert!(is_zombie(stat));
+    }
+
+    #[test]
+    fn we_are_alive_and_hold_memory() {
+        let me = ProcessId::of(std::process::id()).unwrap();
+        assert!(me.is_alive());
+        assert!(me.resident_bytes().unwrap() > 0);
+        let reused = ProcessId { start_time: me.start_time + 1, ..me };
+        assert!(!reused.is_alive());
+        assert!(reused.open().unwrap().is_none());
+    }
+}
