@@ -1,1 +1,7 @@
-//! What crosses a level: messages, links, streams.
+//! What crosses a level: the messages of the API, the link that carries it,
+//! and the client that speaks it.
+//!
+//! Parents call, children only answer. Every level serves the same routes; a
+//! path is reached by asking each level in turn to relay bytes to its child.
+
+pub mod message;

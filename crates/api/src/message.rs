@@ -1,0 +1,321 @@
+//! The bodies of requests and answers. Unknown fields are ignored when read,
+//! and every optional field has a default, so that a level may be older or
+//! newer than its parent.
+
+use nestlab_model::{
+    ByteSize, Digest, ImageName, ImageSpec, Layer, LayerStatus, NodeName, NodePath,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// The version of these messages. Raised when an old reader would
+/// misunderstand; added fields do not raise it.
+pub const API_VERSION: u32 = 1;
+
+/// `GET /v1/version`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The program's version.
+    pub version: String,
+    /// [`API_VERSION`].
+    pub api: u32,
+    /// What the level is: `supervisor` or `agent`.
+    pub role: String,
+    /// The process id of the program at its level.
+    pub pid: u32,
+    /// The kernel's random id of this boot.
+    pub boot_id: String,
+    /// Bytes of memory the program holds.
+    pub resident_bytes: Option<u64>,
+    /// The lab's id, as far as the level knows it.
+    pub lab_id: Option<String>,
+}
+
+/// `PUT /v1/layer`: what shall stand at this level.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerSpec {
+    /// The random id of the lab.
+    pub lab_id: String,
+    /// The node whose inside this is; the host path on the host.
+    pub path: NodePath,
+    /// The networks and nodes.
+    pub layer: Layer,
+    /// Where each image that a node below names is found at this level.
+    pub images: BTreeMap<ImageName, ImageSource>,
+    /// The serial of the disk that holds the kit; `None` on the host.
+    #[serde(default)]
+    pub kit: Option<String>,
+}
+
+/// Where a level finds an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageSource {
+    /// In the image store, made there if missing. Only on the host.
+    Spec(ImageSpec),
+    /// On a read-only disk that the parent attached.
+    Serial {
+        /// The image's digest.
+        digest: Digest,
+        /// The disk's serial.
+        serial: String,
+        /// `raw` or `qcow2` as the disk shows itself.
+        format: String,
+        /// The image's size.
+        virtual_size: ByteSize,
+    },
+}
+
+/// `POST /v1/up`: bring up what `PUT /v1/layer` described, or some of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UpRequest {
+    /// Nodes to bring up, with all that stands above, inside and before them;
+    /// all if empty.
+    #[serde(default)]
+    pub paths: Vec<NodePath>,
+    /// Whether provisioners run.
+    #[serde(default)]
+    pub provision: ProvisionChoice,
+}
+
+/// Which provisioners run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProvisionChoice {
+    /// Each by its own policy.
+    #[default]
+    Policy,
+    /// None.
+    None,
+    /// All but those that never run, even if they have run already.
+    Force,
+}
+
+/// `POST /v1/halt` and `POST /v1/destroy`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StopRequest {
+    /// Nodes to stop with all that stands inside them; all if empty.
+    #[serde(default)]
+    pub paths: Vec<NodePath>,
+    /// Pull the plug instead of asking.
+    #[serde(default)]
+    pub force: bool,
+    /// Seconds to wait for a graceful end before pulling the plug.
+    #[serde(default)]
+    pub deadline_seconds: Option<u64>,
+}
+
+/// The answer to a long operation: its last line. `GET /v1/events` tells of
+/// what happens meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whether everything asked for is true now.
+    pub ok: bool,
+    /// What the level looks like now.
+    pub status: LayerStatus,
+}
+
+/// `GET /v1/layer`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerReport {
+    /// What stands here.
+    pub status: LayerStatus,
+    /// The keeper's process id, on the host.
+    #[serde(default)]
+    pub keeper: Option<u32>,
+    /// Where forwarded ports really listen, on the host.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+}
+
+/// A forwarded port that listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Address and port of this machine.
+    pub listen: std::net::SocketAddr,
+    /// The node that answers.
+    pub path: NodePath,
+    /// Its port.
+    pub port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: nestlab_model::Protocol,
+}
+
+/// `POST /v1/configure`: who a node is. The parent tells it after every boot.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Configure {
+    /// The host name.
+    pub hostname: String,
+    /// Network cards by Ethernet address.
+    pub interfaces: Vec<InterfaceConfig>,
+    /// The default route.
+    pub gateway: Option<IpAddr>,
+    /// Name servers.
+    pub resolvers: Vec<IpAddr>,
+    /// Names of other nodes, for /etc/hosts.
+    pub hosts: Vec<HostEntry>,
+    /// Environment for everything that is run through the agent.
+    pub env: BTreeMap<String, String>,
+    /// The parent's clock, in nanoseconds since 1970.
+    pub clock_unix_nanos: Option<u64>,
+    /// Bytes to mix into the random pool, in hexadecimal.
+    pub entropy: Option<String>,
+    /// The lab's id, so that the agent can tell.
+    pub lab_id: String,
+    /// The node's own path.
+    pub path: NodePath,
+}
+
+/// One network card of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceConfig {
+    /// Its Ethernet address, as `52:…`.
+    pub mac: String,
+    /// Its address and prefix length.
+    pub address: ipnet::IpNet,
+    /// Its MTU in bytes.
+    pub mtu: u16,
+}
+
+/// A line of /etc/hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostEntry {
+    /// The address.
+    pub address: IpAddr,
+    /// The names.
+    pub names: Vec<String>,
+}
+
+/// The first message on `GET /v1/exec` (WebSocket, text). After it, both sides
+/// send binary frames: one [`ExecChannel`] byte, then the bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ExecRequest {
+    /// Program and arguments. Empty: the login shell.
+    pub argv: Vec<String>,
+    /// Environment beside the node's own.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The working folder; the user's home if `None`.
+    #[serde(default)]
+    pub cwd: Option<String>,
+    /// The user by name; root if `None`.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// A terminal, if one is wanted.
+    #[serde(default)]
+    pub tty: Option<WindowSize>,
+    /// Whether the caller will send standard input.
+    #[serde(default)]
+    pub stdin: bool,
+    /// Whether to answer with the process id at once and let the program run on.
+    #[serde(default)]
+    pub detach: bool,
+}
+
+/// The size of a terminal in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSize {
+    /// Height.
+    pub rows: u16,
+    /// Width.
+    pub columns: u16,
+}
+
+/// A text frame from the client while a program runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExecControl {
+    /// Standard input has ended.
+    EndOfInput,
+    /// The window changed.
+    Resize(WindowSize),
+    /// Send a signal, by number, to the program's group.
+    Signal(i32),
+}
+
+/// A text frame from the agent: the last one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExecEnd {
+    /// The program exited.
+    Exited(i32),
+    /// A signal ended it.
+    Signalled(i32),
+    /// It runs on in the background.
+    Detached {
+        /// Its process id.
+        pid: u32,
+    },
+    /// It could not be started.
+    NotStarted {
+        /// Why.
+        reason: String,
+        /// 127 if there is no such program, 126 if it may not be run.
+        code: i32,
+    },
+}
+
+impl ExecEnd {
+    /// The exit code as a shell gives it.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Exited(code) => *code,
+            Self::Signalled(signal) => 128 + signal,
+            Self::Detached { .. } => 0,
+            Self::NotStarted { code, .. } => *code,
+        }
+    }
+}
+
+/// The first byte of a binary frame on an exec stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExecChannel {
+    /// Client to agent.
+    Stdin = 0,
+    /// Agent to client.
+    Stdout = 1,
+    /// Agent to client.
+    Stderr = 2,
+}
+
+/// `POST /v1/power`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// End all programs, write everything to disk, power off.
+    Off,
+    /// The same, and start again.
+    Reboot,
+}
+
+/// Which log of a node is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogKind {
+    /// What the guest wrote to its console.
+    Console,
+    /// What provisioners wrote.
+    Provision,
+    /// What the agent wrote, in the guest.
+    Agent,
+    /// What the VMM wrote.
+    Vmm,
+}
+
+/// The body of every answer that is not 2xx.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// A stable word for programs.
+    pub code: String,
+    /// What was being done, to which object, and why it did not work.
+    pub message: String,
+    /// What to type next.
+    #[serde(default)]
+    pub hint: Option<String>,
+    /// The node it is about.
+    #[serde(default)]
+    pub node: Option<NodeName>,
+}
