@@ -4,4 +4,9 @@
 //! Parents call, children only answer. Every level serves the same routes; a
 //! path is reached by asking each level in turn to relay bytes to its child.
 
+pub mod client;
+pub mod link;
 pub mod message;
+pub mod route;
+
+mod random;

@@ -46,6 +46,13 @@ pub struct LayerSpec {
     /// The serial of the disk that holds the kit; `None` on the host.
     #[serde(default)]
     pub kit: Option<String>,
+    /// What the level runs on, from this machine down: the same words mean the
+    /// same behaviour, so that what was proved once need not be proved again.
+    #[serde(default)]
+    pub chain: String,
+    /// What earlier runs proved, by chain.
+    #[serde(default)]
+    pub proved: BTreeMap<String, serde_json::Value>,
 }
 
 /// Where a level finds an image.
@@ -121,6 +128,9 @@ pub struct Outcome {
 pub struct LayerReport {
     /// What stands here.
     pub status: LayerStatus,
+    /// What this level and those below it have proved, by chain.
+    #[serde(default)]
+    pub proved: BTreeMap<String, serde_json::Value>,
     /// The keeper's process id, on the host.
     #[serde(default)]
     pub keeper: Option<u32>,
@@ -278,6 +288,17 @@ pub enum ExecChannel {
     Stdout = 1,
     /// Agent to client.
     Stderr = 2,
+}
+
+/// Bytes of standard input that may be under way to a program at once.
+pub const STDIN_CREDIT: usize = 128 * 1024;
+
+/// A text frame from the agent while a program runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExecFlow {
+    /// The program took this many bytes of its input: as many more may be sent.
+    StdinTaken(u64),
 }
 
 /// `POST /v1/power`
