@@ -1,6 +1,6 @@
 //! Processes that outlive the one that started them.
 
-use nix::sys::signal::Signal;
+pub use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
