@@ -24,6 +24,12 @@ pub trait Backend: Send + Sync {
     /// line holds `nestlab.probe`.
     async fn probe(&self, boot: &crate::BootSpec) -> Support;
 
+    /// A text that is equal where `probe` would find the same: program
+    /// version, kernel, boot, permissions of the device. Cheap.
+    fn probe_key(&self) -> String {
+        self.name().to_owned()
+    }
+
     /// What `create` would run. Pure: looks at nothing but its arguments.
     ///
     /// # Errors

@@ -1,1 +1,39 @@
-//! Realises one layer and keeps it as the lab file says.
+//! Realises one layer — the networks and nodes that live in one place — and
+//! keeps it as the lab file says.
+//!
+//! The same engine runs on the host, in the supervisor, and inside a node, in
+//! its agent. What differs between the two is the [`Ground`] it stands on.
+//! It never names a backend, prints nothing and reads no environment.
+//!
+//! ```text
+//! up ──► networks ──► per node: image ► disks ► launch ► boot ► configure
+//!                               ► files ► provision ► inside ► probe ► ready
+//! ```
+//!
+//! One [`cell::NodeCell`] owns each node's state; an operation holds its lock,
+//! everyone else watches. An operation that is dropped (its caller went away)
+//! stops between two awaits and leaves a state that the next `up` continues.
+
+mod cell;
+mod console;
+mod disks;
+mod engine;
+mod fault;
+mod ground;
+mod launch;
+mod link;
+mod lower;
+mod node;
+mod parcel;
+mod probe;
+mod provision;
+mod record;
+mod resume;
+mod status;
+mod stop;
+mod support;
+
+pub use console::{ConsoleHub, ConsoleSession};
+pub use engine::{Config, Engine};
+pub use fault::Fault;
+pub use ground::{BaseImage, Ground, GuestGround, HostGround, KitParts, Progress};

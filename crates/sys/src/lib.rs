@@ -1,8 +1,19 @@
 //! What the kernel offers, as safe functions. The only crate with unsafe code.
 
+pub mod atomic;
+pub mod clock;
+pub mod dir;
+pub mod disk;
+pub mod hostname;
+pub mod keeper;
 pub mod kmod;
 pub mod lock;
+pub mod mount;
 pub mod namespace;
 pub mod proc;
 pub mod process;
+pub mod pty;
+pub mod random;
+pub mod terminal;
+pub mod users;
 pub mod virtio;

@@ -3,7 +3,7 @@
 pub use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -73,7 +73,9 @@ fn parse_start_time(stat: &str) -> Option<u64> {
 }
 
 fn is_zombie(stat: &str) -> bool {
-    fields(stat).and_then(|mut f| f.next()).is_some_and(|state| state == "Z" || state == "X")
+    fields(stat)
+        .and_then(|mut f| f.next())
+        .is_some_and(|state| state == "Z" || state == "X")
 }
 
 /// A handle to a process, ours or not.
@@ -86,7 +88,7 @@ impl Pidfd {
     /// # Errors
     /// The descriptor cannot be polled.
     pub async fn wait(&self) -> io::Result<()> {
-        let fd = AsyncFd::with_interest(self.0.as_raw_fd(), Interest::READABLE)?;
+        let fd = AsyncFd::register_with_interest(self.0.try_clone()?, Interest::READABLE)?;
         let _ready = fd.readable().await?;
         Ok(())
     }
@@ -140,7 +142,10 @@ mod tests {
         let me = ProcessId::of(std::process::id()).unwrap();
         assert!(me.is_alive());
         assert!(me.resident_bytes().unwrap() > 0);
-        let reused = ProcessId { start_time: me.start_time + 1, ..me };
+        let reused = ProcessId {
+            start_time: me.start_time + 1,
+            ..me
+        };
         assert!(!reused.is_alive());
         assert!(reused.open().unwrap().is_none());
     }

@@ -1,1 +1,98 @@
-//! Machines on QEMU.
+//! Machines on QEMU, 7.2 and later.
+//!
+//! Every socket is QEMU's own, in the machine's run folder, so that whoever
+//! supervises next finds it: the monitor, the agent's link, the console.
+
+mod argv;
+mod machine;
+mod probe;
+mod qmp;
+
+use argv::TscKhz;
+use async_trait::async_trait;
+use nestlab_backend::{
+    Backend, BackendError, BootSpec, Machine, MachineRecord, MachineSpec, Plan, Support,
+};
+use nestlab_sys::namespace::Namespaces;
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+/// QEMU as found at this level.
+pub struct Qemu {
+    command: Vec<OsString>,
+    tsc: Option<TscKhz>,
+}
+
+impl Qemu {
+    /// QEMU by its program and the arguments that belong to it, such as a
+    /// dynamic loader's.
+    pub fn new(command: Vec<OsString>) -> Self {
+        Self { command, tsc: host_tsc() }
+    }
+}
+
+#[async_trait]
+impl Backend for Qemu {
+    fn name(&self) -> &'static str {
+        "qemu"
+    }
+
+    async fn probe(&self, boot: &BootSpec) -> Support {
+        probe::support(&self.command, boot, self.tsc).await
+    }
+
+    fn probe_key(&self) -> String {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let kvm = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+        let program = self.command.iter().find_map(|word| find_program(word));
+        let stamp = program.and_then(|path| std::fs::metadata(path).ok());
+        format!(
+            "qemu {} {}, Linux {}, boot {}, kvm {kvm}",
+            stamp.as_ref().map_or(0, |m| m.size()),
+            stamp.as_ref().map_or(0, |m| m.mtime()),
+            read("/proc/sys/kernel/osrelease"),
+            read("/proc/sys/kernel/random/boot_id"),
+        )
+    }
+
+    fn plan(&self, spec: &MachineSpec) -> Result<Plan, BackendError> {
+        argv::plan(&self.command, spec, self.tsc)
+    }
+
+    async fn create(
+        &self,
+        spec: &MachineSpec,
+        place: Option<&Namespaces>,
+    ) -> Result<Arc<dyn Machine>, BackendError> {
+        let plan = self.plan(spec)?;
+        Ok(Arc::new(machine::start(&plan, spec, place).await?))
+    }
+
+    async fn adopt(&self, record: &MachineRecord) -> Result<Option<Arc<dyn Machine>>, BackendError> {
+        let adopted = machine::adopt(record).await?;
+        Ok(adopted.map(|machine| Arc::new(machine) as Arc<dyn Machine>))
+    }
+}
+
+/// The file of a program, searched as exec does.
+fn find_program(word: &OsString) -> Option<std::path::PathBuf> {
+    let given = std::path::PathBuf::from(word);
+    if given.is_absolute() {
+        return given.exists().then_some(given);
+    }
+    ["/usr/local/bin", "/usr/bin", "/bin"]
+        .iter()
+        .map(|folder| std::path::Path::new(folder).join(word))
+        .find(|path| path.exists())
+}
+
+/// The rate of this machine's time stamp counter. /proc/cpuinfo tells it as
+/// "bogomips", which is a 500th of the kilohertz where loops are counted by it;
+/// "cpu MHz" follows the momentary frequency and will not do.
+fn host_tsc() -> Option<TscKhz> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("bogomips"))?;
+    let bogomips: f64 = line.rsplit(':').next()?.trim().parse().ok()?;
+    Some(TscKhz((bogomips * 500.0) as u64))
+}

@@ -1,0 +1,162 @@
+//! The engine of a lab's top layer as a program in the background of the host.
+//!
+//! ```text
+//! CLI ─unix socket─► supervisor ─► machines of the top layer
+//!                        └─ forwarded ports ─links─► any node
+//! ```
+//!
+//! It holds nothing that its machines need: killed, it comes back with the next
+//! command, reads the records and adopts what still runs. It ends by itself
+//! when its lab is destroyed or has been idle for a while.
+
+mod ports;
+
+pub(crate) use ports::Ports;
+
+use crate::layer::{self, Level};
+use nestlab_backend_qemu::Qemu;
+use nestlab_engine::{Config, Engine, Fault, HostGround};
+use nestlab_image::{KitSources, Store};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a supervisor without anything running stays.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// How often it looks whether it is still needed.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Where a supervisor keeps its things.
+#[derive(Debug, Clone)]
+pub struct SupervisorConfig {
+    /// The random id of the lab.
+    pub lab_id: String,
+    /// The lab's folder, which survives a reboot.
+    pub state_dir: PathBuf,
+    /// The lab's folder for sockets.
+    pub run_dir: PathBuf,
+    /// The image store.
+    pub store_dir: PathBuf,
+    /// This program, which is also the keeper and the agent.
+    pub program: PathBuf,
+    /// The init for minimal images.
+    pub init: PathBuf,
+}
+
+impl SupervisorConfig {
+    /// The socket on which the supervisor of a lab listens.
+    pub fn socket(run_dir: &Path) -> PathBuf {
+        run_dir.join("s.sock")
+    }
+}
+
+/// Supervises a lab until nobody needs it. Returns at once if another
+/// supervisor of the lab is at work.
+///
+/// # Errors
+/// The folders cannot be used or the records cannot be read.
+pub async fn run(config: SupervisorConfig) -> Result<(), Fault> {
+    make_private(&config.state_dir)?;
+    make_private(&config.run_dir)?;
+    let lock = config.state_dir.join("supervisor.lock");
+    let Some(_lock) = nestlab_sys::lock::FileLock::try_acquire(&lock)
+        .map_err(Fault::io(format!("Cannot lock {}", lock.display())))?
+    else {
+        return Ok(());
+    };
+    let engine = engine(&config)?;
+    if let Err(fault) = engine.resume().await {
+        tracing::error!(%fault, "cannot go on with everything");
+    }
+    engine.end_orphans(&config.lab_id).await;
+    let ports = Arc::new(Ports::new(engine.clone()));
+    if let (Ok(spec), false) = (engine.spec(), engine.is_idle()) {
+        if let Err(fault) = ports.open(&spec.layer).await {
+            tracing::warn!(%fault, "not every port is forwarded");
+        }
+    }
+    let socket = SupervisorConfig::socket(&config.run_dir);
+    serve(&config, &socket, engine, ports).await?;
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+fn engine(config: &SupervisorConfig) -> Result<Engine, Fault> {
+    let store = Store::open(config.store_dir.clone()).map_err(|error| {
+        Fault::caused(format!("Cannot open the image store {}", config.store_dir.display()), &error)
+    })?;
+    let keeper = vec![config.program.clone().into_os_string(), OsString::from("__keeper")];
+    let sources = KitSources { agent: config.program.clone(), init: config.init.clone() };
+    let ground = HostGround::new(
+        config.lab_id.clone(),
+        keeper,
+        config.state_dir.clone(),
+        store,
+        sources,
+    );
+    let place = Config {
+        state_dir: config.state_dir.clone(),
+        run_dir: config.run_dir.clone(),
+        blobs: config.state_dir.join("blobs"),
+    };
+    let qemu = Qemu::new(vec!["qemu-system-x86_64".into()]);
+    Ok(Engine::new(place, Arc::new(ground), vec![Arc::new(qemu)]))
+}
+
+fn make_private(folder: &Path) -> Result<(), Fault> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let cannot = || format!("Cannot make {}", folder.display());
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(Fault::io(cannot()))?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+        .map_err(Fault::io(cannot()))
+}
+
+async fn serve(
+    config: &SupervisorConfig,
+    socket: &Path,
+    engine: Engine,
+    ports: Arc<Ports>,
+) -> Result<(), Fault> {
+    let _ = std::fs::remove_file(socket);
+    let listener = UnixListener::bind(socket)
+        .map_err(Fault::io(format!("Cannot listen on {}", socket.display())))?;
+    let router = layer::layer_routes(Level { engine: engine.clone(), ports: Some(ports) })
+        .merge(crate::info::info_routes("supervisor", Some(config.lab_id.clone())));
+    let ended = unneeded(engine, config.state_dir.clone());
+    let served = axum::serve(listener, router).with_graceful_shutdown(ended);
+    served.await.map_err(Fault::io("Cannot serve the API"))
+}
+
+/// Returns when the lab is destroyed, nothing has run for a while, or a signal
+/// asks for the end.
+async fn unneeded(engine: Engine, state_dir: PathBuf) {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    let mut idle = Duration::ZERO;
+    let mut was_known = engine.spec().is_ok();
+    loop {
+        tokio::select! {
+            _ = terminated.recv() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let known = engine.spec().is_ok();
+        let destroyed = was_known && !known;
+        was_known = known;
+        idle = if engine.is_idle() { idle + LOOK } else { Duration::ZERO };
+        // A folder that somebody deleted under a running lab is not the end:
+        // the machines still run and can still be destroyed.
+        let gone = !state_dir.exists() && engine.is_idle();
+        if destroyed || gone || idle >= IDLE {
+            return;
+        }
+    }
+}

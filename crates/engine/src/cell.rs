@@ -1,0 +1,193 @@
+//! The owner of one node's state.
+
+use crate::console::ConsoleHub;
+use crate::record::{self, NodeRecord};
+use crate::Fault;
+use nestlab_api::client::Client;
+use nestlab_backend::Machine;
+use nestlab_model::{Event, EventKind, Node, NodeName, NodePath, NodeState, Stage};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{broadcast, watch};
+use tokio::task::AbortHandle;
+
+/// A running machine and what hangs on it.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub machine: Arc<dyn Machine>,
+    /// The agent, while it answers.
+    pub agent: watch::Receiver<Option<Client>>,
+    pub console: ConsoleHub,
+    /// Tasks that end with the machine or when it is let go.
+    tasks: Arc<Tasks>,
+}
+
+struct Tasks(Vec<AbortHandle>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Live {
+    pub fn new(
+        machine: Arc<dyn Machine>,
+        agent: watch::Receiver<Option<Client>>,
+        console: ConsoleHub,
+        tasks: Vec<AbortHandle>,
+    ) -> Self {
+        Self {
+            machine,
+            agent,
+            console,
+            tasks: Arc::new(Tasks(tasks)),
+        }
+    }
+
+    /// The agent, if it answers now.
+    pub fn agent_now(&self) -> Option<Client> {
+        self.agent.borrow().clone()
+    }
+}
+
+/// One node of the layer: its state, its record, its machine.
+pub(crate) struct NodeCell {
+    pub name: NodeName,
+    /// Its path from the host.
+    pub path: NodePath,
+    /// Its folder: record, disks, logs.
+    pub folder: PathBuf,
+    /// Its folder for sockets.
+    pub run_dir: PathBuf,
+    state: watch::Sender<NodeState>,
+    live: watch::Sender<Option<Live>>,
+    record: Mutex<Option<NodeRecord>>,
+    events: broadcast::Sender<Event>,
+    /// Held by the operation that changes the node.
+    pub work: Arc<tokio::sync::Mutex<()>>,
+    /// Raised by whoever wants the operation to let go.
+    interrupts: watch::Sender<u64>,
+}
+
+impl NodeCell {
+    pub fn new(
+        path: NodePath,
+        folder: PathBuf,
+        run_dir: PathBuf,
+        events: broadcast::Sender<Event>,
+    ) -> Self {
+        let name = path.name().expect("a node's path is never the host's").clone();
+        Self {
+            name,
+            path,
+            folder,
+            run_dir,
+            state: watch::Sender::new(NodeState::Absent),
+            live: watch::Sender::new(None),
+            record: Mutex::new(None),
+            events,
+            work: Arc::default(),
+            interrupts: watch::Sender::new(0),
+        }
+    }
+
+    pub fn state(&self) -> NodeState {
+        self.state.borrow().clone()
+    }
+
+    pub fn watch_state(&self) -> watch::Receiver<NodeState> {
+        self.state.subscribe()
+    }
+
+    /// Enters a state and tells everyone. Entering the present one is silent.
+    pub fn enter(&self, state: NodeState) {
+        let changed = self.state.send_if_modified(|present| {
+            let differs = *present != state;
+            *present = state.clone();
+            differs
+        });
+        if changed {
+            self.tell(EventKind::State { state });
+        }
+    }
+
+    pub fn enter_stage(&self, stage: Stage) {
+        self.enter(NodeState::Starting { stage });
+    }
+
+    /// Makes an operation that brings the node up stop where it is, and takes
+    /// its lock.
+    pub async fn interrupt(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.interrupts.send_modify(|count| *count += 1);
+        self.work.clone().lock_owned().await
+    }
+
+    /// Tells of interrupts from now on.
+    pub fn watch_interrupts(&self) -> watch::Receiver<u64> {
+        self.interrupts.subscribe()
+    }
+
+    /// Sends an event of this node. That nobody listens is no error.
+    pub fn tell(&self, kind: EventKind) {
+        let _ = self.events.send(Event {
+            path: self.path.clone(),
+            kind,
+        });
+    }
+
+    pub fn live(&self) -> Option<Live> {
+        self.live.borrow().clone()
+    }
+
+    pub fn set_live(&self, live: Option<Live>) {
+        self.live.send_replace(live);
+    }
+
+    pub fn record(&self) -> Option<NodeRecord> {
+        self.record.lock().expect("no holder panics").clone()
+    }
+
+    /// Changes the record, in memory and on disk. `default` is what it starts from.
+    pub fn amend(
+        &self,
+        default: &Node,
+        change: impl FnOnce(&mut NodeRecord),
+    ) -> Result<(), Fault> {
+        let mut slot = self.record.lock().expect("no holder panics");
+        let mut record = slot.clone().unwrap_or_else(|| NodeRecord::new(default));
+        change(&mut record);
+        record::write(&self.record_path(), &record)?;
+        *slot = Some(record);
+        Ok(())
+    }
+
+    /// Reads what another process left.
+    pub fn load(&self) -> Result<Option<NodeRecord>, Fault> {
+        let record: Option<NodeRecord> = record::read(&self.record_path())?;
+        *self.record.lock().expect("no holder panics") = record.clone();
+        Ok(record)
+    }
+
+    /// Forgets the record and removes the node's folders.
+    pub fn erase(&self) -> Result<(), Fault> {
+        *self.record.lock().expect("no holder panics") = None;
+        for folder in [&self.folder, &self.run_dir] {
+            match std::fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Fault::io(format!("Cannot remove {}", folder.display()))(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn record_path(&self) -> PathBuf {
+        self.folder.join("node.json")
+    }
+
+    pub fn log_path(&self, log: &str) -> PathBuf {
+        self.folder.join(format!("{log}.log"))
+    }
+}

@@ -1,0 +1,98 @@
+//! What a layer stands on: where its networks live and where its images come
+//! from. On the host that is a namespace and the image store; inside a node,
+//! the node's own kernel and the disks that its parent attached.
+
+mod guest;
+mod host;
+
+pub use guest::GuestGround;
+pub use host::HostGround;
+
+use crate::Fault;
+use async_trait::async_trait;
+use nestlab_api::message::ImageSource;
+use nestlab_backend::DiskFormat;
+use nestlab_model::{ByteSize, Digest, ImageName, Layer, NetworkName, NodeName};
+use nestlab_sys::namespace::Namespaces;
+use nestlab_sys::process::ProcessId;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Takes short sentences about a long step.
+pub type Progress<'a> = &'a (dyn Fn(String) + Send + Sync);
+
+/// An image as this level finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseImage {
+    /// What it is.
+    pub digest: Digest,
+    /// A file or block device.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: DiskFormat,
+    /// Its size.
+    pub virtual_size: ByteSize,
+}
+
+impl BaseImage {
+    /// The serial under which a child finds it.
+    pub fn serial(&self) -> String {
+        format!("img-{}", self.digest.short())
+    }
+}
+
+/// The kit as this level finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KitParts {
+    /// The serial under which every guest finds the kit's disk.
+    pub serial: String,
+    /// The file or block device with the kit, raw.
+    pub disk: PathBuf,
+    /// The kernel for direct boot.
+    pub kernel: PathBuf,
+    /// The initramfs with the init.
+    pub initramfs: PathBuf,
+}
+
+/// What a layer stands on.
+#[async_trait]
+pub trait Ground: Send + Sync {
+    /// Makes the layer's networks exist as described. Idempotent.
+    ///
+    /// `machines` are VMMs of this layer that still run: through them a place
+    /// is found again whose keeper has died.
+    async fn networks(&self, layer: &Layer, machines: &[ProcessId]) -> Result<(), Fault>;
+
+    /// Makes a tap for an endpoint and returns its name. Idempotent.
+    async fn tap(&self, node: &NodeName, network: &NetworkName) -> Result<String, Fault>;
+
+    /// Removes a node's taps. Idempotent.
+    async fn remove_taps(&self, node: &NodeName) -> Result<(), Fault>;
+
+    /// Where VMMs must run to reach the taps; `None` for here.
+    async fn place(&self) -> Option<Namespaces>;
+
+    /// The keeper of the place, where there is one.
+    async fn keeper(&self) -> Option<ProcessId>;
+
+    /// A name server that nodes of `nat` networks reach.
+    async fn resolver(&self) -> Option<IpAddr>;
+
+    /// Finds an image, making it where this level can.
+    async fn image(
+        &self,
+        name: &ImageName,
+        source: &ImageSource,
+        progress: Progress<'_>,
+    ) -> Result<BaseImage, Fault>;
+
+    /// Finds the kit, making it where this level can.
+    async fn kit(&self, progress: Progress<'_>) -> Result<KitParts, Fault>;
+
+    /// Where facts proved about this level outlive the lab; `None` where
+    /// nothing does.
+    fn proved_file(&self) -> Option<PathBuf>;
+
+    /// Removes everything. Idempotent.
+    async fn remove(&self) -> Result<(), Fault>;
+}

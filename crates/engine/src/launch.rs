@@ -1,0 +1,176 @@
+//! From a node's description to a running machine.
+
+use crate::cell::{Live, NodeCell};
+use crate::console::ConsoleHub;
+use crate::engine::Engine;
+use crate::{BaseImage, Fault, KitParts, disks, link, lower};
+use nestlab_backend::{BootSpec, Disk, DiskFormat, Machine, MachineSpec, Nic};
+use nestlab_model::{EventKind, FileSource, Node, NodeState, Stage};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+impl Engine {
+    /// Starts a node's machine. If the caller goes away in the middle, the
+    /// machine is still written down, so that it can be found again.
+    pub(crate) async fn launch(&self, cell: &Arc<NodeCell>, node: &Node) -> Result<Live, (Stage, Fault)> {
+        let image = async {
+            cell.enter_stage(Stage::Image);
+            let progress = self.progress(cell, Stage::Image);
+            let kit = self.kit(&progress).await?;
+            let base = self.image(&node.image, &progress).await?;
+            let inner = lower::find_images(self, node, &progress).await?;
+            Ok((kit, base, inner.into_values().collect::<Vec<_>>()))
+        };
+        let (kit, base, inner) = image.await.map_err(|fault| (Stage::Image, fault))?;
+        cell.enter_stage(Stage::Disks);
+        let own = disks::prepare(cell, node, &base).map_err(|fault| (Stage::Disks, fault))?;
+        cell.enter_stage(Stage::Launch);
+        let spec = self
+            .machine_spec(cell, node, &kit, own, &inner)
+            .await
+            .map_err(|fault| (Stage::Launch, fault))?;
+        self.create(cell, node, spec).await.map_err(|fault| (Stage::Launch, fault))
+    }
+
+    async fn machine_spec(
+        &self,
+        cell: &NodeCell,
+        node: &Node,
+        kit: &KitParts,
+        own: Vec<Disk>,
+        inner: &[BaseImage],
+    ) -> Result<MachineSpec, Fault> {
+        let backend = self.backend(node)?;
+        let choice = self.choose_accelerator(&backend, node, kit).await?;
+        cell.tell(EventKind::Accelerator {
+            accelerator: choice.accelerator,
+            reason: choice.note.clone(),
+        });
+        cell.amend(node, |record| record.accelerator_note = choice.note.clone())?;
+        let spec = self.spec()?;
+        Ok(MachineSpec {
+            lab_id: spec.lab_id.clone(),
+            path: cell.path.clone(),
+            run_dir: cell.run_dir.clone(),
+            cpus: node.cpus,
+            memory: node.memory,
+            accelerator: choice.accelerator,
+            nested: node.nested,
+            balloon: node.balloon,
+            boot: BootSpec {
+                kernel: self.boot_file(&node.boot.kernel, &kit.kernel)?,
+                initrd: self.boot_file(&node.boot.initrd, &kit.initramfs)?,
+                cmdline: node.boot.cmdline.clone().unwrap_or_default(),
+            },
+            disks: all_disks(own, kit, inner),
+            nics: self.nics(&spec, node).await?,
+        })
+    }
+
+    /// The user's own kernel or initramfs, or the kit's.
+    fn boot_file(&self, own: &Option<FileSource>, kit: &PathBuf) -> Result<PathBuf, Fault> {
+        match own {
+            None => Ok(kit.clone()),
+            Some(FileSource::Host(path)) => Ok(path.clone()),
+            Some(FileSource::Blob(digest)) => Ok(self.blobs().join(digest.hex())),
+            Some(other) => Err(Fault::new(format!("A kernel cannot come from {other:?}"))),
+        }
+    }
+
+    async fn nics(
+        &self,
+        spec: &nestlab_api::message::LayerSpec,
+        node: &Node,
+    ) -> Result<Vec<Nic>, Fault> {
+        let mut nics = Vec::new();
+        for endpoint in &node.endpoints {
+            let network = spec.layer.network(&endpoint.network).ok_or_else(|| {
+                Fault::new(format!("There is no network `{}`", endpoint.network))
+            })?;
+            nics.push(Nic {
+                tap: self.0.ground.tap(&node.name, &endpoint.network).await?,
+                mac: endpoint.mac,
+                mtu: network.mtu,
+            });
+        }
+        Ok(nics)
+    }
+
+    async fn create(
+        &self,
+        cell: &Arc<NodeCell>,
+        node: &Node,
+        spec: MachineSpec,
+    ) -> Result<Live, Fault> {
+        let backend = self.backend(node)?;
+        let place = self.0.ground.place().await;
+        let (engine, cell, node) = (self.clone(), cell.clone(), node.clone());
+        // A task of its own: a VMM that was started is written down even if
+        // nobody waits for it any more.
+        let task = tokio::spawn(async move {
+            let machine = backend.create(&spec, place.as_ref()).await?;
+            cell.amend(&node, |record| {
+                record.node = node.clone();
+                record.machine = Some(machine.record());
+                record.ready = false;
+            })?;
+            Ok(engine.hold(&cell, machine))
+        });
+        task.await.unwrap_or_else(|panic| Err(Fault::caused("The launch broke", &panic)))
+    }
+
+    /// Takes a running machine into care: its console, its link, its end.
+    pub(crate) fn hold(&self, cell: &Arc<NodeCell>, machine: Arc<dyn Machine>) -> Live {
+        let (console, console_task) =
+            ConsoleHub::start(machine.console(), cell.log_path("console"));
+        let (agent, link_task) = link::maintain(machine.link(), cell, self.0.events.clone());
+        let watcher = tokio::spawn(watch_end(cell.clone(), machine.clone()));
+        let tasks = vec![console_task, link_task, watcher.abort_handle()];
+        let live = Live::new(machine, agent, console, tasks);
+        cell.set_live(Some(live.clone()));
+        live
+    }
+}
+
+/// Notices that a machine has ended though nobody asked it to.
+async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>) {
+    let exit = machine.wait().await;
+    let state = cell.state();
+    let expected = matches!(state, NodeState::Halting | NodeState::Halted | NodeState::Absent);
+    if expected {
+        return;
+    }
+    let stage = match state {
+        NodeState::Starting { stage } => stage,
+        _ => Stage::Boot,
+    };
+    let fault = Fault::new(format!("The machine of node `{}` has ended: {}", cell.path, exit.description))
+        .with_hint(format!(
+            "`nestlab logs {0}` shows its console; `nestlab up {0}` starts it again",
+            cell.path
+        ));
+    cell.enter(fault.at(stage));
+    // Last: this drops the tasks of the machine, this one among them.
+    cell.set_live(None);
+}
+
+/// The node's own disks, then what is shared read-only: the kit, and the images
+/// of everything that stands inside.
+fn all_disks(own: Vec<Disk>, kit: &KitParts, inner: &[BaseImage]) -> Vec<Disk> {
+    let shared = |serial: String, path: &PathBuf, format| Disk {
+        serial,
+        path: path.clone(),
+        format,
+        read_only: true,
+    };
+    let mut disks = own;
+    disks.push(shared(kit.serial.clone(), &kit.disk, DiskFormat::Raw));
+    let mut seen = BTreeSet::new();
+    for image in inner {
+        if seen.insert(image.digest) {
+            disks.push(shared(image.serial(), &image.path, image.format));
+        }
+    }
+    disks
+}

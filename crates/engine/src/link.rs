@@ -1,0 +1,69 @@
+//! Keeps the link to a node's agent for as long as its machine runs.
+
+use crate::cell::NodeCell;
+use nestlab_api::client::Client;
+use nestlab_api::link::Link;
+use nestlab_backend::LinkAddress;
+use nestlab_model::Event;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::sync::{broadcast, watch};
+use tokio::task::AbortHandle;
+
+/// How long one greeting may take before the socket is opened anew. The agent
+/// of a booting guest answers whenever it comes up, so this is long.
+const GREETING: Duration = Duration::from_secs(600);
+
+/// How long to wait before a lost link is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Starts the task that makes and re-makes the link. The receiver holds the
+/// agent while it answers.
+pub(crate) fn maintain(
+    address: LinkAddress,
+    cell: &Arc<NodeCell>,
+    events: broadcast::Sender<Event>,
+) -> (watch::Receiver<Option<Client>>, AbortHandle) {
+    let (sender, receiver) = watch::channel(None);
+    let has_inside = cell.record().is_some_and(|record| !record.node.inside.is_empty());
+    let task = tokio::spawn(async move {
+        loop {
+            if let Some(link) = connect(&address).await {
+                let client = Client::link(link.clone());
+                let forwarder = has_inside.then(|| tokio::spawn(forward(client.clone(), events.clone())));
+                sender.send_replace(Some(client));
+                link.closed().await;
+                sender.send_replace(None);
+                if let Some(forwarder) = forwarder {
+                    forwarder.abort();
+                }
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    });
+    (receiver, task.abort_handle())
+}
+
+async fn connect(address: &LinkAddress) -> Option<Link> {
+    let LinkAddress::Unix(path) = address;
+    let stream = UnixStream::connect(path).await.ok()?;
+    match Link::connect(stream, GREETING).await {
+        Ok(link) => Some(link),
+        Err(error) => {
+            tracing::debug!(%error, path = %path.display(), "no greeting");
+            None
+        }
+    }
+}
+
+/// Passes the events of the level below on. They carry paths from the host, so
+/// nothing is added.
+async fn forward(client: Client, events: broadcast::Sender<Event>) {
+    let Ok(mut stream) = client.events().await else {
+        return;
+    };
+    while let Some(event) = stream.next().await {
+        let _ = events.send(event);
+    }
+}

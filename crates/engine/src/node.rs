@@ -1,0 +1,325 @@
+//! One node's way from whatever it is to ready.
+
+use crate::cell::{Live, NodeCell};
+use crate::engine::Engine;
+use crate::{Fault, lower, parcel, probe, provision};
+use nestlab_api::client::Client;
+use nestlab_api::message::{
+    Configure, HostEntry, InterfaceConfig, LayerSpec, ProvisionChoice, UpRequest,
+};
+use nestlab_model::{DependencyCondition, EventKind, Node, NodeState, Stage};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long a guest may take from power-on until its agent answers. Three
+/// levels of emulation on two busy cores take well under a third of it.
+const BOOT_DEADLINE: Duration = Duration::from_secs(300);
+
+impl Engine {
+    /// Brings one node up. Its state tells how that went.
+    pub(crate) async fn bring_up(&self, node: &Node, request: UpRequest) {
+        let Ok(cell) = self.cell(&node.name) else {
+            return;
+        };
+        let _work = cell.work.clone().lock_owned().await;
+        if self.nothing_to_do(&cell, node, &request).await {
+            return;
+        }
+        let interrupted = Interrupted(&cell);
+        let mut interrupts = cell.watch_interrupts();
+        let rise = Rise { engine: self, cell: &cell, node, request };
+        tokio::select! {
+            result = rise.run() => match result {
+                Ok(()) => cell.enter(NodeState::Ready),
+                Err((stage, fault)) => cell.enter(fault.at(stage)),
+            },
+            _ = interrupts.changed() => {}
+        }
+        drop(interrupted);
+    }
+
+    /// Whether the node and everything in it is as the file says.
+    async fn nothing_to_do(&self, cell: &NodeCell, node: &Node, request: &UpRequest) -> bool {
+        let same = cell.record().is_some_and(|record| record.node == *node);
+        if !same || cell.state() != NodeState::Ready || request.provision == ProvisionChoice::Force {
+            return false;
+        }
+        let Some(live) = cell.live() else {
+            return false;
+        };
+        if node.inside.is_empty() {
+            return true;
+        }
+        match live.agent_now() {
+            Some(agent) => agent.layer().await.is_ok_and(|report| {
+                !report.status.nodes.is_empty() && report.status.all_ready()
+            }),
+            None => false,
+        }
+    }
+}
+
+/// Leaves a truthful state if the operation is dropped in the middle.
+struct Interrupted<'a>(&'a NodeCell);
+
+impl Drop for Interrupted<'_> {
+    fn drop(&mut self) {
+        if let NodeState::Starting { stage } = self.0.state() {
+            let fault = Fault::new(format!("Interrupted while node `{}` was starting", self.0.path))
+                .with_hint("`nestlab up` continues, `nestlab destroy` removes the lab");
+            self.0.enter(fault.at(stage));
+        }
+    }
+}
+
+type Step<T> = Result<T, (Stage, Fault)>;
+
+/// The way up of one node.
+struct Rise<'a> {
+    engine: &'a Engine,
+    cell: &'a Arc<NodeCell>,
+    node: &'a Node,
+    request: UpRequest,
+}
+
+impl Rise<'_> {
+    async fn run(&self) -> Step<()> {
+        self.at(Stage::Waiting, self.wait_for_others()).await?;
+        let live = match self.cell.live() {
+            Some(live) => {
+                self.note_changes();
+                live
+            }
+            None => self.engine.launch(self.cell, self.node).await?,
+        };
+        // A machine that ends fails the node at once, whatever is being waited for.
+        tokio::select! {
+            biased;
+            done = self.set_up(&live) => done,
+            exit = live.machine.wait() => Err((self.stage(), self.ended(&exit.description))),
+        }
+    }
+
+    async fn set_up(&self, live: &Live) -> Step<()> {
+        let agent = self.at(Stage::Boot, self.wait_for_agent(live)).await?;
+        self.at(Stage::Configure, self.configure(&agent)).await?;
+        self.at(Stage::Files, self.copy_files(&agent)).await?;
+        self.at(Stage::Provision, self.provision(&agent)).await?;
+        if !self.node.inside.is_empty() {
+            self.at(Stage::Inside, self.inside(live, &agent)).await?;
+        }
+        self.at(Stage::Probe, probe::wait(self.cell, self.node, &agent)).await?;
+        self.at(Stage::Probe, async {
+            self.cell.amend(self.node, |record| {
+                record.node = self.node.clone();
+                record.ready = true;
+            })
+        })
+        .await
+    }
+
+    async fn at<T>(
+        &self,
+        stage: Stage,
+        step: impl Future<Output = Result<T, Fault>>,
+    ) -> Step<T> {
+        self.cell.enter_stage(stage);
+        step.await.map_err(|fault| (stage, fault))
+    }
+
+    fn stage(&self) -> Stage {
+        match self.cell.state() {
+            NodeState::Starting { stage } => stage,
+            _ => Stage::Boot,
+        }
+    }
+
+    fn ended(&self, description: &str) -> Fault {
+        Fault::new(format!("The machine of node `{}` has ended: {description}", self.cell.path))
+            .with_hint(format!("`nestlab logs {}` shows its console", self.cell.path))
+    }
+
+    /// Says which changes of the file a running machine cannot take up.
+    fn note_changes(&self) {
+        let Some(record) = self.cell.record() else {
+            return;
+        };
+        let (old, new) = (&record.node, self.node);
+        let mut changed = Vec::new();
+        let mut compare = |key, differs: bool| {
+            if differs {
+                changed.push(key);
+            }
+        };
+        compare("image", old.image != new.image);
+        compare("cpus", old.cpus != new.cpus);
+        compare("memory", old.memory != new.memory);
+        compare("disk", old.disk != new.disk || old.disks != new.disks);
+        compare("networks", old.endpoints != new.endpoints);
+        compare("kernel", old.boot != new.boot);
+        compare("accel", old.accel != new.accel || old.nested != new.nested);
+        if !changed.is_empty() {
+            let path = &self.cell.path;
+            self.engine.warn(path, format!(
+                "{} changed in the file; the running machine takes it up after `nestlab halt {path}` and `nestlab up`",
+                changed.join(", "),
+            ));
+        }
+    }
+
+    async fn wait_for_others(&self) -> Result<(), Fault> {
+        for dependency in &self.node.depends_on {
+            let other = self.engine.cell(&dependency.node)?;
+            let mut state = other.watch_state();
+            let reached = state
+                .wait_for(|state| settled(state, dependency.condition).is_some())
+                .await
+                .map_or(NodeState::Absent, |state| state.clone());
+            if settled(&reached, dependency.condition) != Some(true) {
+                return Err(Fault::new(format!(
+                    "Node `{}` waits for `{}`, which is {}",
+                    self.cell.path,
+                    other.path,
+                    reached.word()
+                ))
+                .with_hint(format!("Mend `{}` first, then run `nestlab up`", other.path)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_for_agent(&self, live: &Live) -> Result<Client, Fault> {
+        let mut agent = live.agent.clone();
+        let answered = tokio::time::timeout(BOOT_DEADLINE, agent.wait_for(Option::is_some)).await;
+        match answered {
+            Ok(Ok(client)) => Ok(client.clone().expect("waited for just this")),
+            _ => Err(Fault::new(format!(
+                "The agent of node `{}` did not answer within {} s of power-on",
+                self.cell.path,
+                BOOT_DEADLINE.as_secs()
+            ))
+            .with_hint(format!("`nestlab logs {}` shows how far the guest came", self.cell.path))),
+        }
+    }
+
+    async fn configure(&self, agent: &Client) -> Result<(), Fault> {
+        let spec = self.engine.spec()?;
+        let resolver = self.engine.0.ground.resolver().await;
+        let identity = identity(&spec, self.cell, self.node, resolver);
+        agent.configure(&identity).await.map_err(|error| {
+            Fault::caused(format!("Cannot configure node `{}`", self.cell.path), &error)
+        })
+    }
+
+    async fn copy_files(&self, agent: &Client) -> Result<(), Fault> {
+        for copy in &self.node.files {
+            let digest = parcel::digest_of(format!("{copy:?}").as_bytes()).to_string();
+            provision::send_file(agent, copy, self.engine.blobs())
+                .await
+                .map_err(|fault| fault.while_doing(format!(
+                    "Cannot copy {} to node `{}`", copy.target, self.cell.path
+                )))?;
+            tracing::debug!(%digest, target = copy.target, "copied");
+        }
+        Ok(())
+    }
+
+    async fn provision(&self, agent: &Client) -> Result<(), Fault> {
+        provision::run(self.engine, self.cell, self.node, agent, &self.request.provision).await
+    }
+
+    async fn inside(&self, live: &Live, agent: &Client) -> Result<(), Fault> {
+        let path = &self.cell.path;
+        let accelerator = live.machine.record().spec.accelerator;
+        lower::send(self.engine, agent, path, self.node, accelerator).await?;
+        let outcome = agent
+            .up(&self.request)
+            .await
+            .map_err(|error| Fault::caused(format!("Cannot bring up the inside of `{path}`"), &error))?;
+        if let Ok(report) = agent.layer().await {
+            self.engine.learn(&report.proved);
+        }
+        if outcome.ok {
+            return Ok(());
+        }
+        let failed: Vec<String> = outcome
+            .status
+            .walk()
+            .iter()
+            .filter(|node| matches!(node.state, NodeState::Failed { .. }))
+            .map(|node| format!("`{}`", node.path))
+            .collect();
+        Err(Fault::new(format!("Inside `{path}` these did not come up: {}", failed.join(", "))))
+    }
+}
+
+/// Whether a node has come as far as another waits for: `None` while it may
+/// still, `Some(false)` when it will not by itself.
+fn settled(state: &NodeState, condition: DependencyCondition) -> Option<bool> {
+    match (state, condition) {
+        (NodeState::Ready, _) => Some(true),
+        (NodeState::Starting { stage }, DependencyCondition::Started) => {
+            (*stage > Stage::Configure).then_some(true)
+        }
+        (NodeState::Failed { stage, .. }, DependencyCondition::Started) => {
+            Some(*stage > Stage::Configure)
+        }
+        (NodeState::Failed { .. } | NodeState::Halting, _) => Some(false),
+        _ => None,
+    }
+}
+
+/// Who a node is, as told to its agent after every boot.
+fn identity(
+    spec: &LayerSpec,
+    cell: &NodeCell,
+    node: &Node,
+    resolver: Option<std::net::IpAddr>,
+) -> Configure {
+    let nat = nestlab_model::NetworkMode::Nat;
+    let gateway = node
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| spec.layer.network(&endpoint.network))
+        .find(|network| network.mode == nat)
+        .map(|network| network.gateway);
+    let interfaces = node.endpoints.iter().filter_map(|endpoint| {
+        let network = spec.layer.network(&endpoint.network)?;
+        Some(InterfaceConfig {
+            mac: endpoint.mac.to_string(),
+            address: endpoint.address,
+            mtu: network.mtu,
+        })
+    });
+    let hosts = nestlab_network::hosts(&spec.layer, &node.name)
+        .into_iter()
+        .map(|(address, name)| HostEntry { address, names: vec![name.to_string()] });
+    Configure {
+        hostname: node.name.to_string(),
+        interfaces: interfaces.collect(),
+        gateway,
+        resolvers: gateway.and(resolver).into_iter().collect(),
+        hosts: hosts.collect(),
+        env: node.env.clone(),
+        clock_unix_nanos: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .ok()
+            .and_then(|elapsed| u64::try_from(elapsed.as_nanos()).ok()),
+        entropy: entropy(),
+        lab_id: spec.lab_id.clone(),
+        path: cell.path.clone(),
+    }
+}
+
+/// 32 bytes of this level's random pool, in hexadecimal.
+fn entropy() -> Option<String> {
+    use std::io::Read;
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom").ok()?.read_exact(&mut bytes).ok()?;
+    Some(nestlab_model::Digest(bytes).hex())
+}
+
+/// Says in one event that a step is under way.
+pub(crate) fn say(cell: &NodeCell, stage: Stage, message: impl Into<String>) {
+    cell.tell(EventKind::Progress { stage, message: message.into() });
+}

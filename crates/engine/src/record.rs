@@ -1,0 +1,126 @@
+//! What is written down about a node, so that another process can go on.
+//!
+//! One folder per node: `node.json` (this record), its disks, its logs.
+
+use crate::Fault;
+use nestlab_backend::MachineRecord;
+use nestlab_model::Node;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+/// The version of the records. A reader refuses newer ones.
+const VERSION: u32 = 1;
+
+/// The largest record that is read, in bytes. A layer with its scripts fits.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The record of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NodeRecord {
+    /// The node as it was when it was last brought up.
+    pub node: Node,
+    /// Its machine, if one was started and not seen to end.
+    pub machine: Option<MachineRecord>,
+    /// Provisioners that have succeeded on this disk: name to content digest.
+    pub done: BTreeMap<String, String>,
+    /// Whether everything asked of the node was true.
+    pub ready: bool,
+    /// Why the accelerator is not the best one.
+    #[serde(default)]
+    pub accelerator_note: Option<String>,
+}
+
+impl NodeRecord {
+    /// The record of a node that was never started.
+    pub fn new(node: &Node) -> Self {
+        Self {
+            node: node.clone(),
+            machine: None,
+            done: BTreeMap::new(),
+            ready: false,
+            accelerator_note: None,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u32,
+    #[serde(flatten)]
+    content: T,
+}
+
+/// Writes a record so that a reader sees the old or the new one, never half.
+pub(crate) fn write<T: Serialize>(path: &Path, content: &T) -> Result<(), Fault> {
+    let text = serde_json::to_vec_pretty(&Versioned {
+        version: VERSION,
+        content,
+    })
+    .expect("records hold nothing that JSON cannot");
+    write_atomically(path, &text).map_err(Fault::io(format!("Cannot write {}", path.display())))
+}
+
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile_in(folder)?;
+    file.1.write_all(bytes)?;
+    file.1.sync_data()?;
+    std::fs::rename(&file.0, path)
+}
+
+fn tempfile_in(folder: &Path) -> std::io::Result<(std::path::PathBuf, std::fs::File)> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = folder.join(format!(".new-{}-{number}", std::process::id()));
+    let file = std::fs::File::create(&path)?;
+    Ok((path, file))
+}
+
+/// Reads a record; `None` if there is none.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault> {
+    let length = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Fault::io(format!("Cannot read {}", path.display()))(error)),
+    };
+    let damaged = |why: String| {
+        Fault::new(format!("The record {} is damaged: {why}", path.display())).with_hint(
+            "`nestlab destroy` removes the lab; the lab file and the images stay",
+        )
+    };
+    if length > MAX_BYTES {
+        return Err(damaged(format!("it has {length} bytes")));
+    }
+    let bytes =
+        std::fs::read(path).map_err(Fault::io(format!("Cannot read {}", path.display())))?;
+    let record: Versioned<T> =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    if record.version > VERSION {
+        return Err(damaged(format!("version {} is newer than this program", record.version)));
+    }
+    Ok(Some(record.content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_back_and_damage_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.json");
+        assert!(read::<BTreeMap<String, u32>>(&path).unwrap().is_none());
+        write(&path, &BTreeMap::from([("x".to_owned(), 1)])).unwrap();
+        let back: BTreeMap<String, u32> = read(&path).unwrap().unwrap();
+        assert_eq!(back["x"], 1);
+        std::fs::write(&path, "{\"version\": 1, ").unwrap();
+        assert!(read::<BTreeMap<String, u32>>(&path).unwrap_err().message.contains("damaged"));
+        std::fs::write(&path, "{\"version\": 99}").unwrap();
+        assert!(read::<BTreeMap<String, u32>>(&path).unwrap_err().message.contains("newer"));
+    }
+}

@@ -1,0 +1,84 @@
+//! Going on where another process stopped: after a restart of the supervisor
+//! or the agent, a crash, or a reboot.
+
+use crate::cell::NodeCell;
+use crate::engine::Engine;
+use crate::record;
+use crate::Fault;
+use nestlab_api::message::LayerSpec;
+use nestlab_model::{NodeName, NodeState, Stage};
+use std::sync::Arc;
+
+impl Engine {
+    /// Reads the records and takes hold of every machine that still runs.
+    /// Returns whether there was anything to read.
+    ///
+    /// # Errors
+    /// A record cannot be read. What could be read is in place.
+    pub async fn resume(&self) -> Result<bool, Fault> {
+        self.recall();
+        let Some(spec) = record::read::<LayerSpec>(&self.layer_path())? else {
+            return Ok(false);
+        };
+        self.learn(&spec.proved);
+        self.take_layer(spec.clone());
+        self.add_unlisted(&spec);
+        let mut running = false;
+        for cell in self.cells() {
+            running |= self.resume_node(&cell).await?;
+        }
+        if running {
+            self.networks(&spec).await?;
+        }
+        Ok(true)
+    }
+
+    /// Nodes that have a folder although the layer no longer lists them.
+    fn add_unlisted(&self, spec: &LayerSpec) {
+        let folder = self.0.config.state_dir.join("nodes");
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        for name in entries.filter_map(|e| NodeName::new(e.file_name().into_string().ok()?).ok()) {
+            if spec.layer.node(&name).is_none() {
+                self.add_cell(&spec.path, &name);
+            }
+        }
+    }
+
+    /// Takes hold of one node; returns whether its machine runs.
+    async fn resume_node(&self, cell: &Arc<NodeCell>) -> Result<bool, Fault> {
+        let Some(record) = cell.load()? else {
+            return Ok(false);
+        };
+        let Some(machine) = &record.machine else {
+            cell.enter(NodeState::Halted);
+            return Ok(false);
+        };
+        let backend = self.backend(&record.node)?;
+        let adopted = match backend.adopt(machine).await {
+            Ok(adopted) => adopted,
+            Err(error) => {
+                let fault = Fault::caused(format!("Cannot take hold of node `{}`", cell.path), &error)
+                    .with_hint(format!("`nestlab halt --force {}` ends it", cell.path));
+                cell.enter(fault.at(Stage::Launch));
+                return Ok(true);
+            }
+        };
+        let Some(machine) = adopted else {
+            cell.amend(&record.node, |record| {
+                record.machine = None;
+                record.ready = false;
+            })?;
+            cell.enter(NodeState::Halted);
+            return Ok(false);
+        };
+        self.hold(cell, machine);
+        cell.enter(if record.ready { NodeState::Ready } else { unfinished(cell) });
+        Ok(true)
+    }
+}
+
+fn unfinished(cell: &NodeCell) -> NodeState {
+    Fault::new(format!("Node `{}` was still starting when its supervisor ended", cell.path))
+        .with_hint("`nestlab up` continues")
+        .at(Stage::Boot)
+}

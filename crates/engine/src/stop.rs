@@ -1,0 +1,240 @@
+//! Halting and destroying.
+
+use crate::cell::{Live, NodeCell};
+use crate::engine::Engine;
+use crate::{Fault, record};
+use futures::future::join_all;
+use nestlab_api::message::{LayerSpec, Outcome, Power, StopRequest};
+use nestlab_model::{NodeName, NodePath, NodeState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a graceful end may take unless the caller says otherwise.
+const GRACE: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// Powers nodes off; their disks stay. Children first.
+    ///
+    /// # Errors
+    /// A path names no node, or a machine could not be stopped.
+    pub async fn halt(&self, request: &StopRequest) -> Result<Outcome, Fault> {
+        let results = self.for_each(request, |cell, below| self.halt_node(cell, below, request)).await?;
+        self.outcome(results).await
+    }
+
+    /// Removes nodes with their disks; with no paths, everything of the layer.
+    ///
+    /// # Errors
+    /// A path names no node, or something could not be removed.
+    pub async fn destroy(&self, request: &StopRequest) -> Result<Outcome, Fault> {
+        let results =
+            self.for_each(request, |cell, below| self.destroy_node(cell, below, request)).await?;
+        let outcome = self.outcome(results).await?;
+        if request.paths.is_empty() {
+            self.0.ground.remove().await?;
+            self.remove_folders()?;
+        }
+        Ok(outcome)
+    }
+
+    fn remove_folders(&self) -> Result<(), Fault> {
+        let path = self.layer_path();
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Fault::io(format!("Cannot remove {}", path.display()))(error))
+            }
+            _ => {
+                self.forget_layer();
+                Ok(())
+            }
+        }
+    }
+
+    async fn outcome(&self, results: Vec<Result<(), Fault>>) -> Result<Outcome, Fault> {
+        results.into_iter().collect::<Result<Vec<()>, Fault>>()?;
+        Ok(Outcome { ok: true, status: self.status().await })
+    }
+
+    /// Applies an action to every node meant, all at once.
+    async fn for_each<F, R>(
+        &self,
+        request: &StopRequest,
+        action: F,
+    ) -> Result<Vec<Result<(), Fault>>, Fault>
+    where
+        F: Fn(Arc<NodeCell>, Vec<NodePath>) -> R,
+        R: Future<Output = Result<(), Fault>>,
+    {
+        let mut actions = Vec::new();
+        for (name, below) in self.meant(&request.paths)? {
+            actions.push(action(self.cell(&name)?, below));
+        }
+        Ok(join_all(actions).await)
+    }
+
+    /// The nodes meant by some paths, each with the paths meant below it (none:
+    /// the node itself).
+    fn meant(&self, paths: &[NodePath]) -> Result<BTreeMap<NodeName, Vec<NodePath>>, Fault> {
+        if paths.is_empty() {
+            return Ok(self.cells().iter().map(|cell| (cell.name.clone(), Vec::new())).collect());
+        }
+        let mut meant: BTreeMap<NodeName, Vec<NodePath>> = BTreeMap::new();
+        let mut whole = BTreeSet::new();
+        for path in paths {
+            let (first, rest) = path
+                .split_first()
+                .ok_or_else(|| Fault::new("The host itself cannot be stopped"))?;
+            self.cell(first)?;
+            let below = meant.entry(first.clone()).or_default();
+            if rest.is_host() {
+                whole.insert(first.clone());
+            } else {
+                below.push(rest);
+            }
+        }
+        for name in whole {
+            meant.insert(name, Vec::new());
+        }
+        Ok(meant)
+    }
+
+    async fn halt_node(
+        &self,
+        cell: Arc<NodeCell>,
+        below: Vec<NodePath>,
+        request: &StopRequest,
+    ) -> Result<(), Fault> {
+        if !below.is_empty() {
+            let agent = self.agent(&cell.name)?;
+            let inner = StopRequest { paths: below, ..request.clone() };
+            return agent.halt(&inner).await.map(drop).map_err(|error| {
+                Fault::caused(format!("Cannot halt inside `{}`", cell.path), &error)
+            });
+        }
+        let _work = cell.interrupt().await;
+        let Some(live) = cell.live() else {
+            return Ok(());
+        };
+        cell.enter(NodeState::Halting);
+        if !request.force {
+            let grace = request.deadline_seconds.map_or(GRACE, Duration::from_secs);
+            if tokio::time::timeout(grace, ask_to_end(&live, request)).await.is_err() {
+                let seconds = grace.as_secs();
+                self.warn(&cell.path, format!("did not power off within {seconds} s; pulling the plug"));
+            }
+        }
+        self.end(&cell, &live).await?;
+        cell.enter(NodeState::Halted);
+        Ok(())
+    }
+
+    async fn end(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+        live.machine.kill().await.map_err(|error| {
+            Fault::caused(format!("Cannot stop the machine of `{}`", cell.path), &error)
+        })?;
+        cell.set_live(None);
+        if let Some(record) = cell.record() {
+            cell.amend(&record.node, |record| {
+                record.machine = None;
+                record.ready = false;
+            })?;
+        }
+        self.0.ground.remove_taps(&cell.name).await
+    }
+
+    async fn destroy_node(
+        &self,
+        cell: Arc<NodeCell>,
+        below: Vec<NodePath>,
+        request: &StopRequest,
+    ) -> Result<(), Fault> {
+        if !below.is_empty() {
+            let agent = self.agent(&cell.name)?;
+            let inner = StopRequest { paths: below, ..request.clone() };
+            return agent.destroy(&inner).await.map(drop).map_err(|error| {
+                Fault::caused(format!("Cannot destroy inside `{}`", cell.path), &error)
+            });
+        }
+        let _work = cell.interrupt().await;
+        cell.enter(NodeState::Halting);
+        if let Some(live) = cell.live() {
+            live.machine.kill().await.map_err(|error| {
+                Fault::caused(format!("Cannot stop the machine of `{}`", cell.path), &error)
+            })?;
+            cell.set_live(None);
+        }
+        self.0.ground.remove_taps(&cell.name).await?;
+        cell.erase()?;
+        cell.enter(NodeState::Absent);
+        self.drop_if_unlisted(&cell.name);
+        Ok(())
+    }
+
+    /// A node that the file no longer lists is gone for good.
+    fn drop_if_unlisted(&self, name: &NodeName) {
+        let listed = |spec: Arc<LayerSpec>| spec.layer.node(name).is_some();
+        if !self.spec().is_ok_and(listed) {
+            self.forget(name);
+        }
+    }
+}
+
+/// Asks the guest to end: what is inside it first, then itself, by its agent or
+/// else by the power button. Returns when the machine has ended.
+async fn ask_to_end(live: &Live, request: &StopRequest) {
+    let asked = match live.agent_now() {
+        Some(agent) => {
+            let inner = StopRequest { paths: Vec::new(), ..request.clone() };
+            if let Err(error) = agent.halt(&inner).await {
+                tracing::debug!(%error, "the inside did not halt");
+            }
+            agent.power(Power::Off).await.is_ok()
+        }
+        None => false,
+    };
+    if !asked {
+        let _ = live.machine.power_button().await;
+    }
+    live.machine.wait().await;
+}
+
+impl Engine {
+    /// Nodes that run although the file no longer lists them.
+    pub fn unlisted(&self) -> Vec<NodePath> {
+        let Ok(spec) = self.spec() else {
+            return Vec::new();
+        };
+        let cells = self.cells();
+        let gone = cells.iter().filter(|cell| spec.layer.node(&cell.name).is_none());
+        gone.map(|cell| cell.path.clone()).collect()
+    }
+
+    /// Whether any record of the layer exists on disk.
+    pub fn is_known(&self) -> bool {
+        matches!(record::read::<LayerSpec>(&self.layer_path()), Ok(Some(_)))
+    }
+}
+
+impl Engine {
+    /// Ends machines of the lab that no record knows: their supervisor died
+    /// between the start and the writing down.
+    pub async fn end_orphans(&self, lab_id: &str) {
+        let known: BTreeSet<u32> = self
+            .cells()
+            .iter()
+            .filter_map(|cell| Some(cell.record()?.machine?.process.pid))
+            .collect();
+        let word = format!("nestlab:{lab_id}:");
+        for process in nestlab_sys::proc::find(|argv| argv.iter().any(|arg| arg.starts_with(&word))) {
+            if known.contains(&process.pid) {
+                continue;
+            }
+            tracing::warn!(pid = process.pid, "ending a machine that no record knows");
+            if let Ok(Some(handle)) = process.open() {
+                let _ = handle.signal(nestlab_sys::process::Signal::SIGKILL);
+                let _ = handle.wait().await;
+            }
+        }
+    }
+}

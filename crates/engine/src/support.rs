@@ -1,0 +1,125 @@
+//! Which accelerator a node really gets: proved by booting a stock kernel, once
+//! per chain of levels.
+
+use crate::engine::Engine;
+use crate::{Fault, KitParts};
+use nestlab_backend::{Backend, BootSpec, Support};
+use nestlab_model::{Accelerator, AcceleratorChoice, Node};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// What was proved, by chain and backend.
+#[derive(Default)]
+pub(crate) struct SupportTable {
+    proved: Mutex<BTreeMap<String, serde_json::Value>>,
+    /// Held while a probe runs: ten nodes ask, one boots.
+    probing: tokio::sync::Mutex<()>,
+}
+
+/// The accelerator of a node, and why it is not the best one if so.
+pub(crate) struct Choice {
+    pub accelerator: Accelerator,
+    pub note: Option<String>,
+}
+
+impl Engine {
+    /// What this level runs on, as a text that is equal where behaviour is.
+    pub(crate) async fn chain(&self) -> String {
+        match self.spec() {
+            Ok(spec) if !spec.path.is_host() => spec.chain.clone(),
+            _ => self.0.backends.first().map_or_else(String::new, |b| b.probe_key()),
+        }
+    }
+
+    /// Everything proved here or told by parent and children.
+    pub fn proved(&self) -> BTreeMap<String, serde_json::Value> {
+        self.0.support.proved.lock().expect("no holder panics").clone()
+    }
+
+    /// Takes over what another level proved, and keeps it where this level can.
+    pub(crate) fn learn(&self, facts: &BTreeMap<String, serde_json::Value>) {
+        let all = {
+            let mut proved = self.0.support.proved.lock().expect("no holder panics");
+            let before = proved.len();
+            proved.extend(facts.iter().map(|(chain, fact)| (chain.clone(), fact.clone())));
+            if proved.len() == before {
+                return;
+            }
+            proved.clone()
+        };
+        if let Some(path) = self.0.ground.proved_file() {
+            if let Err(error) = crate::record::write(&path, &all) {
+                tracing::warn!(%error, "cannot keep what was proved");
+            }
+        }
+    }
+
+    /// Reads what earlier labs proved.
+    pub(crate) fn recall(&self) {
+        let kept = self.0.ground.proved_file().map(|path| crate::record::read(&path));
+        if let Some(Ok(Some(facts))) = kept {
+            self.0.support.proved.lock().expect("no holder panics").extend::<BTreeMap<_, _>>(facts);
+        }
+    }
+
+    /// Decides what a node runs on.
+    pub(crate) async fn choose_accelerator(
+        &self,
+        backend: &Arc<dyn Backend>,
+        node: &Node,
+        kit: &KitParts,
+    ) -> Result<Choice, Fault> {
+        if node.accel == AcceleratorChoice::Tcg {
+            return Ok(Choice { accelerator: Accelerator::Tcg, note: None });
+        }
+        let support = self.support(backend, kit).await;
+        let kvm = support.accelerators.iter().find(|f| f.accelerator == Accelerator::Kvm);
+        let why = kvm.map_or_else(|| "it was not found".to_owned(), |f| f.reason.clone());
+        match support.best() {
+            Some(Accelerator::Kvm) => Ok(Choice { accelerator: Accelerator::Kvm, note: None }),
+            Some(Accelerator::Tcg) if node.accel == AcceleratorChoice::Auto => {
+                Ok(Choice { accelerator: Accelerator::Tcg, note: Some(why) })
+            }
+            found => Err(no_accelerator(node, found, &support, why)),
+        }
+    }
+
+    /// What a backend can do here: from memory, else by trying.
+    async fn support(&self, backend: &Arc<dyn Backend>, kit: &KitParts) -> Support {
+        let key = format!("{} | {}", self.chain().await, backend.name());
+        let _one = self.0.support.probing.lock().await;
+        let known = self.proved().remove(&key).and_then(|v| serde_json::from_value(v).ok());
+        if let Some(support) = known {
+            return support;
+        }
+        let boot = BootSpec {
+            kernel: kit.kernel.clone(),
+            initrd: kit.initramfs.clone(),
+            cmdline: String::new(),
+        };
+        let support = backend.probe(&boot).await;
+        // What does not work at all may be mended the next minute.
+        if support.best().is_some() {
+            let fact = serde_json::to_value(&support).expect("findings are plain data");
+            self.learn(&BTreeMap::from([(key, fact)]));
+        }
+        support
+    }
+}
+
+fn no_accelerator(node: &Node, found: Option<Accelerator>, support: &Support, why: String) -> Fault {
+    let hint = support.accelerators.iter().find_map(|finding| finding.hint.clone());
+    let fault = match found {
+        Some(_) => Fault::new(format!("Node `{}` asks for KVM, which does not work here: {why}", node.name))
+            .with_hint("Set `accel: auto` or `accel: tcg` (slower)"),
+        None => {
+            let reasons: Vec<String> = support
+                .accelerators
+                .iter()
+                .map(|finding| format!("{}: {}", finding.accelerator, finding.reason))
+                .collect();
+            Fault::new(format!("No accelerator works here ({})", reasons.join("; ")))
+        }
+    };
+    fault.with_optional_hint(hint)
+}

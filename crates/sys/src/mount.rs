@@ -1,0 +1,114 @@
+//! Mounts, in whichever mount namespace the caller is.
+
+use nix::mount::{MntFlags, MsFlags, umount2};
+use std::io;
+use std::path::Path;
+
+const NONE: Option<&str> = None;
+
+/// Keeps every later mount and unmount of this mount namespace to itself.
+///
+/// # Errors
+/// As mount(2).
+pub fn make_private() -> io::Result<()> {
+    nix::mount::mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+        .map_err(io::Error::from)
+}
+
+/// Shows a file or folder, with what is mounted below it, in a second place.
+///
+/// # Errors
+/// As mount(2).
+pub fn bind(source: &Path, target: &Path) -> io::Result<()> {
+    nix::mount::mount(
+        Some(source),
+        target,
+        NONE,
+        MsFlags::MS_BIND | MsFlags::MS_REC,
+        NONE,
+    )
+    .map_err(io::Error::from)
+}
+
+/// Mounts an empty tmpfs of at most `size` bytes, for us alone.
+///
+/// # Errors
+/// As mount(2).
+pub fn tmpfs(target: &Path, size: u64) -> io::Result<()> {
+    let options = format!("mode=0700,size={size}");
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    nix::mount::mount(
+        Some("nestlab"),
+        target,
+        Some("tmpfs"),
+        flags,
+        Some(options.as_str()),
+    )
+    .map_err(io::Error::from)
+}
+
+/// Mounts a file system from a block device.
+///
+/// # Errors
+/// As mount(2).
+pub fn device(source: &Path, target: &Path, kind: &str, read_only: bool) -> io::Result<()> {
+    let flags = if read_only {
+        MsFlags::MS_RDONLY
+    } else {
+        MsFlags::empty()
+    };
+    nix::mount::mount(Some(source), target, Some(kind), flags, NONE).map_err(io::Error::from)
+}
+
+/// Takes a mount away, now for new users and later for those inside. Nothing
+/// mounted there is no error.
+///
+/// # Errors
+/// As umount2(2).
+pub fn detach(target: &Path) -> io::Result<()> {
+    match umount2(target, MntFlags::MNT_DETACH) {
+        Ok(()) | Err(nix::Error::EINVAL | nix::Error::ENOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether something is mounted right there.
+///
+/// # Errors
+/// The table of mounts cannot be read.
+pub fn is_mounted(target: &Path) -> io::Result<bool> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
+    Ok(mount_points(&table).any(|point| Path::new(&point) == target))
+}
+
+fn mount_points(table: &str) -> impl Iterator<Item = String> {
+    table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(unescape)
+}
+
+/// Undoes the octal escapes of proc(5).
+fn unescape(text: &str) -> String {
+    [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_mounts_is_understood() {
+        let table = "36 35 98:0 /mnt1 /mnt\\040two rw,noatime - ext3 /dev/root rw\n";
+        assert_eq!(mount_points(table).collect::<Vec<_>>(), ["/mnt two"]);
+        assert!(is_mounted(Path::new("/proc")).unwrap());
+        assert!(!is_mounted(Path::new("/nowhere")).unwrap());
+    }
+}
