@@ -14,6 +14,7 @@ pub mod proc;
 pub mod process;
 pub mod pty;
 pub mod random;
+mod ready;
 pub mod terminal;
 pub mod users;
 pub mod virtio;

@@ -3,9 +3,8 @@
 pub use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// A process by number and start time, so that a reused number is not mistaken
 /// for it.
@@ -88,7 +87,7 @@ impl Pidfd {
     /// # Errors
     /// The descriptor cannot be polled.
     pub async fn wait(&self) -> io::Result<()> {
-        let fd = AsyncFd::register_with_interest(self.0.try_clone()?, Interest::READABLE)?;
+        let fd = crate::ready::watch(self.0.try_clone()?, Interest::READABLE)?;
         let _ready = fd.readable().await?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 /// Our end of a pseudo-terminal. Reading gives the end of file when no process
 /// has the other end open any more.
@@ -34,7 +34,13 @@ impl Pty {
             FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK),
         )?;
         set_window_size(pair.master.as_fd(), size)?;
-        Ok((Self(AsyncFd::register(pair.master)?), PtySlave(pair.slave)))
+        Ok((
+            Self(crate::ready::watch(
+                pair.master,
+                Interest::READABLE | Interest::WRITABLE,
+            )?),
+            PtySlave(pair.slave),
+        ))
     }
 
     /// Tells the program the size of its terminal.

@@ -132,7 +132,7 @@ struct Half {
 
 impl Half {
     fn new(fd: OwnedFd, interest: Interest) -> io::Result<Self> {
-        let fd = AsyncFd::register_with_interest(fd, interest)?;
+        let fd = crate::ready::watch(fd, interest)?;
         Ok(Self {
             interest,
             fd,
@@ -182,7 +182,7 @@ impl Half {
     /// it passes when the host returns.
     fn renew(&mut self) -> io::Result<()> {
         let again = self.fd.get_ref().as_fd().try_clone_to_owned()?;
-        self.fd = AsyncFd::register_with_interest(again, self.interest)?;
+        self.fd = crate::ready::watch(again, self.interest)?;
         Ok(())
     }
 }
