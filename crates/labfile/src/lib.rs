@@ -10,14 +10,27 @@
 //! what it can still understand it goes on to check. The keys stand in one
 //! table (`keys`), from which the walker, [`schema`] and [`reference`] come.
 
+mod checks;
 mod diagnostic;
+mod fields;
 mod files;
+mod keys;
+mod limits;
+mod marks;
+mod reference;
 mod render;
+mod report;
+mod resolve;
+mod schema;
+mod template;
+mod value;
+mod yaml;
 
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use files::{FileKind, Files, MemoryFiles, OsFiles};
 
 use nestlab_model::Lab;
+use resolve::Resolver;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -51,16 +64,23 @@ impl Loaded {
 /// are those of the file joined to its folder: give an absolute `path` to get
 /// absolute ones.
 pub fn load(source: &dyn Files, path: &Path, overrides: &BTreeMap<String, String>) -> Loaded {
-    let _ = (source, path, overrides);
-    Loaded::default()
+    let mut resolver = Resolver::new(source);
+    let lab = resolver.lab(path, overrides);
+    let Resolver { mut report, marks, .. } = resolver;
+    if let Some(lab) = &lab {
+        checks::run(lab, &marks, &mut report);
+    }
+    let sound = !report.has_errors();
+    let (diagnostics, sources) = report.finish();
+    Loaded { lab: lab.filter(|_| sound), diagnostics, sources }
 }
 
 /// The JSON Schema of a lab file, for editors.
 pub fn schema() -> serde_json::Value {
-    serde_json::Value::Null
+    schema::schema()
 }
 
 /// The reference of the lab file's keys, in Markdown.
 pub fn reference() -> String {
-    String::new()
+    reference::reference()
 }

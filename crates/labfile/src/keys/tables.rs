@@ -1,0 +1,271 @@
+//! The tables themselves.
+
+use super::Shape::{
+    Address, Bool, Choice, Digest, Duration, Either, Integer, List, Map, Mode, Name, Path, Port,
+    Size, Subnet, Target, Text, Url,
+};
+use super::{Key, Object, Shape};
+use crate::limits::{
+    MAX_COUNT, MAX_CPUS, MAX_MTU, MIN_MTU,
+};
+
+const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Key {
+    Key { name, shape, required: false, default, doc }
+}
+
+const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, shape, required: true, default: "", doc }
+}
+
+const NETWORKS: Shape = Map("NAME", &Shape::Object(&NETWORK));
+// A `static`, since a `const` would have to hold itself.
+static A_NODE: Shape = Shape::Object(&NODE);
+const TEXTS: Shape = Map("NAME", &Text);
+
+pub(crate) static LAB: Object = Object {
+    name: "lab",
+    doc: "The whole file. A lab is a layer: networks and nodes that live in one place, here on this \
+          machine. Keys that begin with `x-` are ignored; they are a place for YAML anchors.",
+    keys: &[
+        required("name", Name, "The name of the lab, unique among your labs on this machine."),
+        key("description", Text, "", "What the lab is for, in a sentence."),
+        key(
+            "variables",
+            TEXTS,
+            "",
+            "Values that `{{ NAME }}` stands for anywhere in the file. `--set NAME=VALUE` replaces \
+             them. A variable may use those above it.",
+        ),
+        key(
+            "images",
+            Map("NAME", &Shape::Object(&IMAGE)),
+            "",
+            "Images of this lab. `debian` and `hypervisor` are built in.",
+        ),
+        key("networks", NETWORKS, "", "Networks of this machine's layer."),
+        required("nodes", Map("NAME", &A_NODE), "The machines on this machine."),
+    ],
+};
+
+pub(crate) static NETWORK: Object = Object {
+    name: "network",
+    doc: "One bridge in one layer. A node without `networks:` stands on the network `default`, \
+          which need not be defined.",
+    keys: &[
+        key(
+            "subnet",
+            Subnet,
+            "a free `10.200.N.0/24`",
+            "Its addresses. The layer itself takes the first one as gateway, or the last if a node \
+             has the first. Subnets on one path of the tree must not overlap.",
+        ),
+        key("mtu", Integer(MIN_MTU, MAX_MTU), "1500", "The MTU of every hop, in bytes."),
+        key(
+            "mode",
+            Choice(&["nat", "isolated"]),
+            "nat",
+            "What it reaches: the outside through the layer's way out, or nothing.",
+        ),
+    ],
+};
+
+pub(crate) static NODE: Object = Object {
+    name: "node",
+    doc: "A machine. With `count: N` it is a group `NAME-1` … `NAME-N`, and `{{ name }}`, \
+          `{{ index }}`, `{{ ip }}` and the like differ from node to node.",
+    keys: &[
+        required("image", Text, "An image of `images:` or a built-in one."),
+        key("kind", Choice(&["vm"]), "vm", "What realises it."),
+        key("backend", Name, "chosen by kind", "The program that runs it, such as `qemu`."),
+        key("count", Integer(1, MAX_COUNT), "", "Makes a group of so many equal nodes."),
+        key("cpus", Integer(1, MAX_CPUS), "1", "Virtual CPUs; at most those of its parent."),
+        key(
+            "memory",
+            Size,
+            "512MiB",
+            "Memory. What is inside must fit in it, with 64 MiB more for each machine and 192 MiB \
+             for the parent itself.",
+        ),
+        key("disk", Size, "that of the image", "The size of the root disk."),
+        key("disks", Map("NAME", &Size), "", "Empty disks beside the root; NAME is the serial."),
+        key("kernel", Path, "the kit's", "A kernel of your own: a bzImage or an ELF file."),
+        key("initrd", Path, "the kit's", "An initramfs of your own."),
+        key("cmdline", Text, "", "Words added to the kernel command line."),
+        key(
+            "arch",
+            Choice(&["x86_64", "aarch64"]),
+            "this machine's",
+            "The architecture. Only this machine's own is possible.",
+        ),
+        key(
+            "accel",
+            Choice(&["auto", "kvm", "tcg"]),
+            "auto",
+            "The accelerator: KVM where it really works and TCG otherwise, KVM or an error, or TCG.",
+        ),
+        key(
+            "nested",
+            Bool,
+            "false",
+            "Whether it sees hardware virtualisation. Needed for what is inside, unless that says \
+             `accel: tcg`.",
+        ),
+        key("balloon", Bool, "false", "Whether memory can be taken back from it."),
+        key(
+            "networks",
+            Either(&[List(&Text), Map("NAME", &Shape::Object(&ENDPOINT))]),
+            "`[default]`",
+            "Networks of its layer that it is attached to. `[]` for none.",
+        ),
+        key(
+            "ports",
+            List(&Port),
+            "",
+            "Ports of this machine that lead here: `[ADDRESS:]PORT:[NODE:]PORT[/udp]`. NODE is the \
+             path of a node inside this one. Listens on 127.0.0.1 if no address is given.",
+        ),
+        key(
+            "depends_on",
+            Either(&[List(&Text), Map("NODE", &Shape::Object(&DEPENDENCY))]),
+            "",
+            "Nodes of the same layer, or groups, that come first. In a list they must be ready.",
+        ),
+        key("files", List(&Shape::Object(&FILE)), "", "Files and folders copied in first."),
+        key("env", TEXTS, "", "Environment of provisioners, probes and `exec`."),
+        key(
+            "provision",
+            List(&Shape::Object(&PROVISION)),
+            "",
+            "Steps that set it up, in order.",
+        ),
+        key(
+            "ready",
+            Shape::Object(&PROBE),
+            "its agent answers",
+            "How one knows that it is ready.",
+        ),
+        key(
+            "quorum",
+            Bool,
+            "false",
+            "Says that the group votes: an even `count` gets a warning.",
+        ),
+        key("inside", Shape::Object(&INSIDE), "", "What stands inside it."),
+    ],
+};
+
+pub(crate) static ENDPOINT: Object = Object {
+    name: "endpoint",
+    doc: "A node's attachment to a network.",
+    keys: &[key("ip", Address, "the next free one from .11 on", "Its address on that network.")],
+};
+
+pub(crate) static DEPENDENCY: Object = Object {
+    name: "dependency",
+    doc: "How far another node must have come.",
+    keys: &[key(
+        "condition",
+        Choice(&["started", "ready"]),
+        "ready",
+        "Its agent answers, or its provisioners have run and its probe has succeeded.",
+    )],
+};
+
+pub(crate) static FILE: Object = Object {
+    name: "file",
+    doc: "A file or folder copied into a node: `source` or `content`, and where to.",
+    keys: &[
+        key("source", Path, "", "The file or folder; a relative path starts at the lab file."),
+        key("content", Text, "", "The text itself."),
+        required("target", Target, "Where it goes."),
+        key("mode", Mode, "0644, or the source's", "Permissions of a single file."),
+    ],
+};
+
+pub(crate) static PROVISION: Object = Object {
+    name: "provisioner",
+    doc: "A step that sets a node up: one of `script`, `inline` and `file`.",
+    keys: &[
+        key("script", Path, "", "A program text, run by its `#!` line or else by `/bin/sh`."),
+        key("args", List(&Text), "", "Arguments of the script."),
+        key("inline", Text, "", "Commands, run the same way."),
+        key("file", Shape::Object(&FILE), "", "A file or folder to copy in at this point."),
+        key("name", Text, "the script's file name", "What messages call the step."),
+        key(
+            "run",
+            Choice(&["once", "always", "never"]),
+            "once",
+            "Until it has succeeded once, at every `up`, or only when asked for.",
+        ),
+        key("env", TEXTS, "", "Environment beside the node's own."),
+    ],
+};
+
+pub(crate) static PROBE: Object = Object {
+    name: "probe",
+    doc: "A test that tells whether a node is ready: one of `exec`, `tcp` and `http`.",
+    keys: &[
+        key("exec", Text, "", "A command line for `/bin/sh -c` that must exit with 0."),
+        key("tcp", Text, "", "`HOST:PORT`, as the node sees it, that must accept a connection."),
+        key("http", Url, "", "An `http://` address, as the node sees it, that must answer 2xx."),
+        key("matches", Text, "", "Text that the answer to `http` must contain."),
+        key("interval", Duration, "1s", "Time between two tries."),
+        key("timeout", Duration, "5m", "Time after which the node has failed."),
+        key("hint", Text, "", "What to look at when it never succeeds."),
+    ],
+};
+
+pub(crate) static INSIDE: Object = Object {
+    name: "layer",
+    doc: "What stands inside a node: networks and nodes again, or another lab file.",
+    keys: &[
+        key("networks", NETWORKS, "", "Networks of this layer."),
+        key("nodes", Map("NAME", &A_NODE), "", "Nodes of this layer."),
+        key(
+            "from",
+            Path,
+            "",
+            "Another lab file, whose nodes and networks stand here. Its images and variables come \
+             along.",
+        ),
+        key("with", TEXTS, "", "Values for variables of that file."),
+    ],
+};
+
+pub(crate) static IMAGE: Object = Object {
+    name: "image",
+    doc: "Where a root disk comes from: one of `recipe`, `path` and `url`.",
+    keys: &[
+        key("recipe", Shape::Object(&RECIPE), "", "Built here from Debian packages."),
+        key("path", Path, "", "A qcow2 or raw disk image on this machine."),
+        key("url", Url, "", "A qcow2 or raw disk image to be fetched."),
+        key("sha256", Digest, "", "What the file must hash to; required with `url`."),
+    ],
+};
+
+pub(crate) static RECIPE: Object = Object {
+    name: "recipe",
+    doc: "A root file system made of Debian packages.",
+    keys: &[
+        required("suite", Name, "The Debian suite, such as `bookworm`."),
+        key("packages", List(&Text), "", "Packages added to the minimal system."),
+        key("files", List(&Shape::Object(&RECIPE_FILE)), "", "Files added after the packages."),
+        key("commands", List(&Text), "", "Shell commands run in the new root, after the files."),
+        key("mirror", Url, "this machine's, or Debian's", "The mirror."),
+        key("keyring", Path, "Debian's", "The keyring file that signs the mirror."),
+        key("size", Size, "2GiB", "The size of the file system."),
+    ],
+};
+
+pub(crate) static RECIPE_FILE: Object = Object {
+    name: "recipe file",
+    doc: "A file put into an image: one of `source`, `content` and `url`.",
+    keys: &[
+        key("source", Path, "", "A file of this machine; a relative path starts at the lab file."),
+        key("content", Text, "", "The text itself."),
+        key("url", Url, "", "A file to be fetched."),
+        key("sha256", Digest, "", "What that file must hash to; required with `url`."),
+        required("target", Target, "Where it goes."),
+        key("mode", Mode, "0644, or the source's", "Its permissions."),
+    ],
+};

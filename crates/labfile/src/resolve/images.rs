@@ -1,0 +1,203 @@
+//! `images:`, and the images that nodes name.
+
+use super::paths::Want;
+use super::{Resolver, Unit};
+use crate::fields::Fields;
+use crate::keys::{IMAGE, RECIPE, RECIPE_FILE};
+use crate::limits::{MIN_DISK, MAX_SCRIPT};
+use crate::report::{Problem, did_you_mean, list};
+use crate::template::Scope;
+use crate::yaml::Tree;
+use nestlab_model::{
+    ByteSize, Digest, FileSource, ImageName, ImageSpec, Recipe, RecipeFile, builtin_images,
+};
+use std::collections::BTreeMap;
+
+const WEB: &[&str] = &["http://", "https://"];
+
+impl Resolver<'_> {
+    pub(super) fn image_definitions(
+        &mut self,
+        unit: &Unit,
+        tree: &Tree,
+        scope: &Scope,
+    ) -> BTreeMap<ImageName, Option<ImageSpec>> {
+        let mut images = BTreeMap::new();
+        for entry in self.reader(scope).map(tree, "images").unwrap_or_default() {
+            let name = self.reader(scope).name(&entry.key, entry.key_mark, "image");
+            let fields = Fields::read(&entry.value, &IMAGE, entry.key_mark, &mut self.report);
+            let spec = fields.and_then(|fields| self.image_spec(unit, &fields, scope));
+            if let Some(name) = name {
+                images.insert(name, spec);
+            }
+        }
+        images
+    }
+
+    fn image_spec(&mut self, unit: &Unit, fields: &Fields<'_>, scope: &Scope) -> Option<ImageSpec> {
+        let digest = match fields.get("sha256") {
+            Some(tree) => Some(self.digest(tree, scope)?),
+            None => None,
+        };
+        match fields.one_of(&["recipe", "path", "url"], &mut self.report)? {
+            "recipe" => {
+                let mark = fields.key_mark("recipe");
+                let recipe = Fields::read(fields.get("recipe")?, &RECIPE, mark, &mut self.report)?;
+                self.recipe(unit, &recipe, scope).map(ImageSpec::Recipe)
+            }
+            "path" => {
+                let path = self.existing(unit, fields.get("path")?, "path", scope, Want::File)?;
+                Some(ImageSpec::File { path, sha256: digest })
+            }
+            _ => {
+                let url = self.reader(scope).url(fields.get("url")?, "url", WEB)?;
+                let sha256 = self.needed_digest(fields, digest)?;
+                Some(ImageSpec::Url { url, sha256 })
+            }
+        }
+    }
+
+    fn digest(&mut self, tree: &Tree, scope: &Scope) -> Option<Digest> {
+        self.reader(scope).parse(tree, "sha256", "64 hexadecimal digits", |text| {
+            text.parse().map_err(|_| "")
+        })
+    }
+
+    /// What is fetched must be known beforehand.
+    fn needed_digest(&mut self, fields: &Fields<'_>, digest: Option<Digest>) -> Option<Digest> {
+        if digest.is_none() {
+            let mark = fields.key_mark("url");
+            let problem = Problem::error("missing-key", mark, "`url` needs `sha256`");
+            let hint = "`sha256sum FILE` prints it";
+            self.report.add(problem.label("what the file must hash to").hint(hint));
+        }
+        digest
+    }
+
+    /// Values that are wrong are left out: the error keeps the lab from being
+    /// built anyway.
+    fn recipe(&mut self, unit: &Unit, fields: &Fields<'_>, scope: &Scope) -> Option<Recipe> {
+        let suite = self.reader(scope).parse(
+            fields.get("suite")?,
+            "suite",
+            "a Debian suite such as `bookworm`",
+            |text| plain_word(text).ok_or(""),
+        )?;
+        let mut recipe = Recipe::of(&suite, &[]);
+        if let Some(tree) = fields.get("packages") {
+            recipe.packages = self.packages(tree, scope);
+        }
+        if let Some(tree) = fields.get("files") {
+            for item in self.reader(scope).list(tree, "files").unwrap_or_default() {
+                recipe.files.extend(self.recipe_file(unit, item, scope));
+            }
+        }
+        if let Some(tree) = fields.get("commands") {
+            recipe.commands = self.reader(scope).texts(tree, "commands");
+        }
+        if let Some(tree) = fields.get("mirror") {
+            recipe.mirror = self.reader(scope).url(tree, "mirror", WEB);
+        }
+        if let Some(tree) = fields.get("keyring") {
+            recipe.keyring = self.existing(unit, tree, "keyring", scope, Want::File);
+        }
+        if let Some(tree) = fields.get("size") {
+            recipe.size = self.disk_size(tree, "size", scope).unwrap_or(recipe.size);
+        }
+        Some(recipe)
+    }
+
+    fn packages(&mut self, tree: &Tree, scope: &Scope) -> Vec<String> {
+        let items = self.reader(scope).list(tree, "packages").unwrap_or_default();
+        let package = |item| {
+            self.reader(scope).parse(item, "packages", "the name of a Debian package", |text| {
+                plain_word(text).ok_or("")
+            })
+        };
+        items.iter().filter_map(package).collect()
+    }
+
+    fn recipe_file(&mut self, unit: &Unit, tree: &Tree, scope: &Scope) -> Option<RecipeFile> {
+        let fields = Fields::read(tree, &RECIPE_FILE, tree.mark, &mut self.report)?;
+        let source = match fields.one_of(&["source", "content", "url"], &mut self.report)? {
+            "url" => {
+                let url = self.reader(scope).url(fields.get("url")?, "url", WEB);
+                let digest = match fields.get("sha256") {
+                    Some(tree) => Some(self.digest(tree, scope)?),
+                    None => None,
+                };
+                let sha256 = self.needed_digest(&fields, digest)?;
+                url.map(|url| FileSource::Url { url, sha256 })
+            }
+            _ => self.file_source(unit, &fields, scope, Want::File),
+        };
+        let target = fields.get("target").and_then(|t| self.reader(scope).target(t, "target"));
+        let mode = fields.get("mode").and_then(|t| self.reader(scope).mode(t, "mode"));
+        Some(RecipeFile { source: source?, target: target?, mode })
+    }
+
+    /// `source:` or `content:`.
+    pub(super) fn file_source(
+        &mut self,
+        unit: &Unit,
+        fields: &Fields<'_>,
+        scope: &Scope,
+        want: Want,
+    ) -> Option<FileSource> {
+        if let Some(tree) = fields.get("source") {
+            return self.existing(unit, tree, "source", scope, want).map(FileSource::Host);
+        }
+        let tree = fields.get("content")?;
+        let text = self.reader(scope).text(tree, "content")?;
+        if text.len() as u64 > MAX_SCRIPT {
+            let problem = Problem::error("too-large", tree.mark, "`content` is too large");
+            self.report.add(problem.label("at most 1 MiB").hint("use `source:` instead"));
+            return None;
+        }
+        Some(FileSource::Inline(text))
+    }
+
+    pub(super) fn disk_size(&mut self, tree: &Tree, key: &str, scope: &Scope) -> Option<ByteSize> {
+        let expected = "a size such as `20GiB`";
+        self.reader(scope).parse(tree, key, expected, |text| {
+            let size: ByteSize = text.parse().map_err(|error| format!("{error}"))?;
+            if size < MIN_DISK { Err(format!("at least {MIN_DISK}")) } else { Ok(size) }
+        })
+    }
+
+    /// The image that a node names, noted as used.
+    pub(super) fn image(&mut self, unit: &Unit, tree: &Tree, scope: &Scope) -> Option<ImageName> {
+        let text = self.reader(scope).text(tree, "image")?;
+        let name = ImageName::new(&*text).ok();
+        let builtin = builtin_images();
+        let found = name.as_ref().and_then(|name| match unit.images.get(name) {
+            Some(own) => Some(own.clone()),
+            None => builtin.get(name).cloned().map(Some),
+        });
+        let (Some(name), Some(spec)) = (name, found) else {
+            let known = || unit.images.keys().chain(builtin.keys()).map(ImageName::as_str);
+            let hint = did_you_mean(&text, known())
+                .unwrap_or_else(|| format!("known images: {}", list(known())));
+            let problem =
+                Problem::error("unknown-image", tree.mark, format!("Unknown image `{text}`"));
+            self.report.add(problem.label("neither in `images:` nor built in").hint(hint));
+            return None;
+        };
+        let spec = spec?;
+        if self.images.get(&name).is_some_and(|other| *other != spec) {
+            let message = format!("Image `{name}` is defined differently in two lab files");
+            let problem = Problem::error("image-conflict", tree.mark, message);
+            self.report.add(problem.hint("rename one of them"));
+            return None;
+        }
+        self.images.insert(name.clone(), spec);
+        Some(name)
+    }
+}
+
+/// A word that may stand on a command line of apt's.
+fn plain_word(text: &str) -> Option<String> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "+.-_:=~/".contains(c);
+    let ok = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(inner);
+    ok.then(|| text.to_owned())
+}
