@@ -1,0 +1,68 @@
+//! What this machine looks like from outside: its network and its processes.
+
+use std::process::Command;
+
+/// This machine's own network configuration at one moment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HostSnapshot {
+    links: String,
+    routes: String,
+    rules: String,
+    forwarding: String,
+    mounts: Vec<String>,
+}
+
+impl HostSnapshot {
+    /// Looks.
+    pub fn take() -> Self {
+        Self {
+            links: names(&output("ip", &["-o", "link", "show"])),
+            routes: output("ip", &["route", "show", "table", "all"]),
+            rules: output("nft", &["list", "ruleset"]),
+            forwarding: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap_or_default(),
+            mounts: mounts(),
+        }
+    }
+}
+
+/// Interface names without counters and states.
+fn names(text: &str) -> String {
+    text.lines().filter_map(|line| line.split(':').nth(1)).collect::<Vec<_>>().join(",")
+}
+
+fn mounts() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    text.lines().filter(|line| line.contains("nestlab")).map(str::to_owned).collect()
+}
+
+fn output(program: &str, args: &[&str]) -> String {
+    Command::new(program)
+        .args(args)
+        .output()
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default()
+}
+
+/// The command lines of all processes that mention a text, with their numbers.
+pub(crate) fn processes_with(text: &str) -> Vec<(u32, String)> {
+    let me = std::process::id();
+    let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
+    entries
+        .filter_map(|entry| {
+            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let bytes = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
+            (pid != me && line.contains(text) && !is_zombie(pid)).then_some((pid, line))
+        })
+        .collect()
+}
+
+fn is_zombie(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// Sends a signal to one process, by number.
+pub(crate) fn kill(pid: u32, signal: &str) {
+    let _ = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+}

@@ -1,0 +1,19 @@
+//! What the stories in `tests/` are told with: a world of its own for every
+//! test, the real program, and the proof that nothing is left behind.
+//!
+//! The program is `target/nestlab` (`make build`), or what `NESTLAB_BIN` names.
+//! Images are kept between runs in `target/e2e-store`, or where `NESTLAB_STORE`
+//! says, because building them takes minutes.
+
+mod host;
+mod run;
+mod world;
+
+pub use host::HostSnapshot;
+pub use run::{Done, Running};
+pub use world::World;
+
+/// Says that a test did not run, and why, where everyone sees it.
+pub fn skip(test: &str, reason: &str) {
+    eprintln!("SKIPPED {test}: {reason}");
+}

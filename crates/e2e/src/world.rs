@@ -1,0 +1,198 @@
+//! A world of its own for one test: folders, environment, labs.
+
+use crate::host::{self, HostSnapshot};
+use crate::run::{Done, Running};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Folders of its own, the host as it was, and the real program.
+pub struct World {
+    folder: tempfile::TempDir,
+    before: HostSnapshot,
+    program: PathBuf,
+    store: PathBuf,
+}
+
+impl World {
+    /// A world with nothing in it.
+    pub fn new() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = root.canonicalize().expect("the sources are where they were built");
+        let from_env = |name: &str, default: &str| {
+            std::env::var_os(name).map_or_else(|| root.join(default), PathBuf::from)
+        };
+        let program = from_env("NESTLAB_BIN", "target/nestlab");
+        assert!(program.exists(), "{} is missing: run `make build`", program.display());
+        Self {
+            folder: tempfile::Builder::new().prefix("nl").tempdir().expect("a folder in /tmp"),
+            before: HostSnapshot::take(),
+            program,
+            store: from_env("NESTLAB_STORE", "target/e2e-store"),
+        }
+    }
+
+    /// The world's folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// An example of the repository, copied here so that a test may change it.
+    pub fn example(&self, name: &str) -> PathBuf {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
+        let to = self.path().join(name);
+        let copied = Command::new("cp").arg("-r").arg(&from).arg(&to).status();
+        assert!(copied.is_ok_and(|status| status.success()), "cannot copy {}", from.display());
+        to
+    }
+
+    /// A lab file of the test's own, in a folder named after it.
+    pub fn lab(&self, name: &str, text: &str) -> PathBuf {
+        let folder = self.path().join(name);
+        std::fs::create_dir_all(&folder).expect("a folder of ours");
+        std::fs::write(folder.join("nestlab.yaml"), text).expect("a file of ours");
+        folder
+    }
+
+    /// A command with nothing of the tester's own environment.
+    pub fn command(&self, lab: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).current_dir(if lab.exists() { lab } else { self.path() });
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.path());
+        command.env("XDG_STATE_HOME", self.path().join("state"));
+        command.env("XDG_RUNTIME_DIR", self.path().join("run"));
+        command.env("NESTLAB_STORE", &self.store);
+        let _ = std::fs::create_dir_all(self.path().join("run"));
+        command
+    }
+
+    /// Runs the program in a lab's folder and waits for it.
+    pub fn run(&self, lab: &Path, args: &[&str]) -> Done {
+        let start = Instant::now();
+        let output = self.command(lab, args).stdin(Stdio::null()).output().expect("it can be run");
+        let done = Done::new(format!("nestlab {}", args.join(" ")), &output, start.elapsed());
+        eprintln!("[{:6.1} s] {} -> {}", done.took.as_secs_f64(), done.command, done.code);
+        done
+    }
+
+    /// Runs the program with bytes on its standard input.
+    pub fn run_with(&self, lab: &Path, args: &[&str], input: &[u8]) -> Done {
+        use std::io::Write;
+        let mut running = self.start(lab, args);
+        let mut stdin = running.stdin();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || {
+            let _ = stdin.write_all(&input);
+        });
+        let done = running.wait();
+        let _ = writer.join();
+        done
+    }
+
+    /// Starts the program and lets it run.
+    pub fn start(&self, lab: &Path, args: &[&str]) -> Running {
+        let child = self
+            .command(lab, args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be run");
+        Running::new(child, format!("nestlab {}", args.join(" ")))
+    }
+
+    /// The state of a node as `status --json` tells it.
+    pub fn state(&self, lab: &Path, path: &str) -> String {
+        let node = self.node(lab, path);
+        node["state"].as_str().unwrap_or("?").to_owned()
+    }
+
+    /// A node as `status --json` tells it; null if it does not.
+    pub fn node(&self, lab: &Path, path: &str) -> serde_json::Value {
+        let status = self.run(lab, &["status", "--json"]).ok().json();
+        find(&status, path).cloned().unwrap_or_default()
+    }
+
+    /// Processes of this world, by any text in their arguments.
+    pub fn processes(&self, text: &str) -> Vec<(u32, String)> {
+        let ours = self.lab_ids();
+        let all = host::processes_with(text);
+        all.into_iter().filter(|(_, line)| ours.iter().any(|id| line.contains(id))).collect()
+    }
+
+    /// Kills one process of this world at once.
+    pub fn kill(&self, pid: u32) {
+        host::kill(pid, "KILL");
+    }
+
+    fn lab_ids(&self) -> Vec<String> {
+        let labs = self.path().join("state/nestlab/labs");
+        let entries = std::fs::read_dir(labs).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// Tries until something holds, with a generous hang guard.
+    #[track_caller]
+    pub fn eventually(&self, what: &str, within: Duration, holds: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < within, "{what}: not within {} s", within.as_secs());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Asserts that no process, mount, namespace, interface, socket or file of
+    /// the world's labs is left, and that the host is as it was.
+    #[track_caller]
+    pub fn is_empty(&self) {
+        let folder = self.path().display().to_string();
+        let mut left = Vec::new();
+        for _ in 0..50 {
+            left = host::processes_with(&folder);
+            if left.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(left.is_empty(), "processes are left: {left:#?}");
+        assert_eq!(self.before, HostSnapshot::take(), "the host has changed");
+        for place in ["state/nestlab/labs", "run/nestlab"] {
+            let entries = std::fs::read_dir(self.path().join(place)).into_iter().flatten();
+            let names: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+            assert!(names.is_empty(), "files are left: {names:?}");
+        }
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for World {
+    /// A failed test must not leave machines behind either.
+    fn drop(&mut self) {
+        for id in self.lab_ids() {
+            for _ in 0..2 {
+                for (pid, _) in host::processes_with(&id) {
+                    host::kill(pid, "KILL");
+                }
+            }
+        }
+    }
+}
+
+fn find<'a>(status: &'a serde_json::Value, path: &str) -> Option<&'a serde_json::Value> {
+    match status {
+        serde_json::Value::Object(map) => {
+            if map.get("path").and_then(|p| p.as_str()) == Some(path) {
+                return Some(status);
+            }
+            map.values().find_map(|value| find(value, path))
+        }
+        serde_json::Value::Array(items) => items.iter().find_map(|value| find(value, path)),
+        _ => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! The reference lab: three Consul servers in machines inside a machine.
+
+use nestlab_e2e::World;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// Asks the forwarded port; an empty text if nobody answers.
+fn http(port: u16, path: &str) -> String {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    };
+    ask().unwrap_or_default()
+}
+
+/// The forwarded port of Consul's API as it really listens.
+fn port(world: &World, lab: &Path) -> u16 {
+    let ports = world.run(lab, &["port", "--json"]).ok().json();
+    let listen = ports[0]["listen"].as_str().expect("one port is forwarded").to_owned();
+    listen.rsplit(':').next().unwrap().parse().unwrap()
+}
+
+fn alive(members: &str) -> usize {
+    members.lines().filter(|line| line.contains("alive")).count()
+}
+
+#[test]
+fn the_nested_cluster_comes_up_survives_its_leader_and_goes() {
+    let world = World::new();
+    let lab = world.example("consul-ha");
+    world.run(&lab, &["up"]).ok();
+    let servers = ["l1/consul-1", "l1/consul-2", "l1/consul-3"];
+    for server in servers {
+        assert_eq!(world.state(&lab, server), "ready");
+    }
+    assert_eq!(world.node(&lab, servers[0])["level"], 2);
+    assert_eq!(world.node(&lab, servers[0])["accelerator"], "kvm");
+
+    // Everyone is alive, seen from inside and through a port of this machine.
+    let members = world.run(&lab, &["exec", servers[1], "--", "consul", "members"]).ok();
+    assert_eq!(alive(&members.stdout), 3, "{members}");
+    let port = port(&world, &lab);
+    assert!(http(port, "/v1/status/leader").contains(":8300"));
+
+    // Names resolve; exit codes come from both levels.
+    world.run(&lab, &["exec", servers[0], "--", "getent", "hosts", "consul-3"]).ok().says("10.10.10.13");
+    world.run(&lab, &["exec", "l1", "--", "sh", "-c", "exit 3"]).exits_with(3);
+    world.run(&lab, &["exec", servers[2], "--", "sh", "-c", "exit 4"]).exits_with(4);
+
+    // A key written through one server is read through another.
+    world.run(&lab, &["exec", servers[0], "--", "consul", "kv", "put", "color", "blue"]).ok();
+    world.run(&lab, &["exec", servers[2], "--", "consul", "kv", "get", "color"]).ok().says("blue");
+
+    // Files go two levels down and back.
+    std::fs::write(lab.join("note"), "two levels down").unwrap();
+    world.run(&lab, &["cp", "note", "l1/consul-2:/root/note"]).ok();
+    world.run(&lab, &["cp", "l1/consul-2:/root/note", "note.back"]).ok();
+    assert_eq!(std::fs::read_to_string(lab.join("note.back")).unwrap(), "two levels down");
+
+    a_new_leader_follows_a_dead_one(&world, &lab, &servers);
+
+    // `up` brings the dead one back into the cluster.
+    world.run(&lab, &["up"]).ok();
+    world.eventually("three members are alive again", Duration::from_secs(120), || {
+        alive(&world.run(&lab, &["exec", "l1/consul-1", "--", "consul", "members"]).stdout) == 3
+    });
+
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+/// Kills the leader's virtual machine, as a power failure would.
+fn a_new_leader_follows_a_dead_one(world: &World, lab: &Path, servers: &[&str]) {
+    let leader = |via: &str| {
+        let argv = ["exec", via, "--", "consul", "operator", "raft", "list-peers"];
+        let peers = world.run(lab, &argv).stdout;
+        let line = peers.lines().find(|line| line.contains("leader"))?;
+        Some(format!("l1/{}", line.split_whitespace().next()?))
+    };
+    let old = leader(servers[0]).expect("the cluster has a leader");
+    let survivor = servers.iter().find(|server| **server != old).unwrap();
+    let pid = world.node(lab, &old)["pid"].as_u64().unwrap().to_string();
+    world.run(lab, &["exec", "l1", "--", "kill", "-9", &pid]).ok();
+    world.eventually("a new leader", Duration::from_secs(120), || {
+        leader(survivor).is_some_and(|new| new != old)
+    });
+    world.eventually("the dead node is shown", Duration::from_secs(20), || {
+        world.state(lab, &old) == "failed"
+    });
+    world.run(lab, &["exec", survivor, "--", "consul", "kv", "get", "color"]).ok().says("blue");
+}
