@@ -1,1 +1,63 @@
-fn main() {}
+//! `nestlab`: labs of machines inside machines, from one file.
+//!
+//! This file is the table of contents. A verb is its arguments ([`cli`]) and
+//! one function under [`commands`] that calls a level's API and renders what
+//! comes back. Nothing below this crate prints, prompts or reads the
+//! environment.
+
+mod cli;
+mod commands;
+mod complete;
+mod context;
+mod error;
+mod output;
+mod place;
+mod render;
+mod role;
+mod supervisor;
+mod sweep;
+mod terminal;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Verb};
+use context::Context;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The same binary is supervisor, keeper and agent: not verbs for people.
+    if let Some(code) = role::run_if_asked() {
+        return code;
+    }
+    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
+    let cli = Cli::parse();
+    let context = Context::new(cli.global);
+    match run(&context, cli.verb) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => context.fail(&error),
+    }
+}
+
+fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
+    match verb {
+        Verb::Up(args) => commands::up::run(context, args),
+        Verb::Status => commands::status::run(context),
+        Verb::Exec(args) => commands::exec::run(context, args),
+        Verb::Ssh(args) => commands::exec::ssh(context, args),
+        Verb::Cp(args) => commands::cp::run(context, args),
+        Verb::Logs(args) => commands::logs::run(context, args),
+        Verb::Console(args) => commands::console::run(context, args),
+        Verb::Halt(args) => commands::halt::run(context, args),
+        Verb::Destroy(args) => commands::destroy::run(context, args),
+        Verb::Wait(args) => commands::wait::run(context, args),
+        Verb::Ls => commands::ls::run(context),
+        Verb::Validate => commands::validate::run(context),
+        Verb::Plan => commands::plan::run(context),
+        Verb::Net(args) => commands::net::run(context, args),
+        Verb::Port => commands::port::run(context),
+        Verb::Image(args) => commands::image::run(context, args.verb),
+        Verb::Schema => commands::describe::schema(context),
+        Verb::ApiDescription => commands::describe::api(context),
+        Verb::Completions(args) => commands::describe::completions(&args),
+        Verb::Version => commands::describe::version(context),
+    }
+}

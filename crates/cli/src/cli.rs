@@ -1,0 +1,353 @@
+//! The command line: every verb and its arguments, in the words of its help.
+
+use crate::complete;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCompleter;
+use nestlab_model::NodePath;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    it did not work
+  2    wrong usage, or mistakes in the lab file
+  3    no such lab or node
+  4    this machine lacks something that is needed
+  130  interrupted
+  255  `exec` or `ssh` lost its connection
+
+`exec` and `ssh` otherwise exit as the program did.";
+
+/// Labs of machines inside machines, from one file
+#[derive(Debug, Parser)]
+#[command(name = "nestlab", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(disable_help_subcommand = true, infer_subcommands = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Look for the lab file in DIR or above it, instead of here
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Use this lab file
+    #[arg(long, value_name = "FILE", global = true)]
+    pub file: Option<PathBuf>,
+    /// Use a lab known on this machine, by name or id, wherever its file is
+    #[arg(short, long, value_name = "NAME", global = true, add = ArgValueCompleter::new(complete::labs))]
+    pub lab: Option<String>,
+    /// Set a variable of the lab file; may be given again
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair, global = true)]
+    pub set: Vec<(String, String)>,
+    /// Write JSON to standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more; twice for debugging
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// When to use colours (NO_COLOR is honoured too)
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub color: When,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Bring the lab up, or make it as the file says
+    Up(UpArgs),
+    /// Show the tree: what runs, on what, since when
+    Status,
+    /// Run a program in a node
+    Exec(ExecArgs),
+    /// Open a login shell in a node
+    Ssh(SshArgs),
+    /// Copy files and folders into or out of a node
+    Cp(CpArgs),
+    /// Show what a node's console, agent, provisioners or VMM wrote
+    Logs(LogsArgs),
+    /// Sit at a node's serial console (Ctrl-] leaves)
+    Console(NodeArgs),
+    /// Power nodes off and keep their disks
+    Halt(HaltArgs),
+    /// Remove nodes and everything they wrote
+    Destroy(DestroyArgs),
+    /// Wait until nodes are ready
+    Wait(WaitArgs),
+    /// List all labs of this machine
+    Ls,
+    /// Check the lab file and report every mistake
+    Validate,
+    /// Show what `up` would do, level by level
+    Plan,
+    /// Run a program of this machine inside a layer's network
+    Net(NetArgs),
+    /// List the forwarded ports that listen
+    Port,
+    /// Work with images
+    Image(ImageArgs),
+    /// Print the JSON Schema of the lab file
+    Schema,
+    /// Print the OpenAPI description of the API
+    ApiDescription,
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Nodes to bring up, with all they need; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Run every provisioner again, even those that have run
+    #[arg(long, overrides_with = "no_provision")]
+    pub provision: bool,
+    /// Run no provisioners
+    #[arg(long)]
+    pub no_provision: bool,
+    /// Wait until everything is ready (the default)
+    #[arg(long, overrides_with = "no_wait")]
+    pub wait: bool,
+    /// Go on in the background; `nestlab wait` waits
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// Send standard input (the default; for habit's sake)
+    #[arg(short, long, conflicts_with = "no_stdin")]
+    pub interactive: bool,
+    /// Send no standard input
+    #[arg(short = 'n', long)]
+    pub no_stdin: bool,
+    /// Give the program a terminal, even if this is none
+    #[arg(short, long, conflicts_with = "no_tty")]
+    pub tty: bool,
+    /// Give the program no terminal
+    #[arg(short = 'T', long)]
+    pub no_tty: bool,
+    /// Start the program, print its process id and leave it running
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Set an environment variable; may be given again
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub env: Vec<(String, String)>,
+    /// Run in this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// Run as this user
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
+    /// The node
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub path: NodePath,
+    /// The program and its arguments
+    #[arg(
+        value_name = "CMD",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SshArgs {
+    /// Run this shell command instead of opening a shell
+    #[arg(short, long, value_name = "CMD")]
+    pub command: Option<String>,
+    /// Log in as this user
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
+    /// The node
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub path: NodePath,
+}
+
+#[derive(Debug, Args)]
+pub struct CpArgs {
+    /// What to copy: a path here, or `NODE:PATH`
+    #[arg(value_name = "[NODE:]SRC")]
+    pub source: String,
+    /// Where to: a path here, or `NODE:PATH`
+    #[arg(value_name = "[NODE:]DST")]
+    pub target: String,
+    /// Ignored: folders are always copied whole
+    #[arg(short, long, hide = true)]
+    pub recursive: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The node; `.` for the lab's supervisor
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub path: NodePath,
+    /// Go on showing what is added
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Begin with the last N lines
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub lines: Option<u64>,
+    /// What the guest wrote to its console (the default)
+    #[arg(long, group = "kind")]
+    pub console: bool,
+    /// What the agent in the node wrote
+    #[arg(long, group = "kind")]
+    pub agent: bool,
+    /// What the provisioners wrote
+    #[arg(long, group = "kind")]
+    pub provision: bool,
+    /// What the VMM wrote
+    #[arg(long, group = "kind")]
+    pub vmm: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// The node
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub path: NodePath,
+}
+
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// Nodes to halt with all inside them; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Pull the plug at once
+    #[arg(short, long)]
+    pub force: bool,
+    /// Pull the plug after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    /// Nodes to remove with all inside them; the whole lab if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Do not ask
+    #[arg(short = 'f', long = "yes", alias = "force", short_alias = 'y')]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Nodes to wait for; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct NetArgs {
+    /// The node in whose network to run; the lab's top layer if left out
+    #[arg(value_name = "PATH", default_value = ".", add = ArgValueCompleter::new(complete::nodes))]
+    pub path: NodePath,
+    /// The program and its arguments
+    #[arg(value_name = "CMD", required = true, last = true)]
+    pub argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    #[command(subcommand)]
+    pub verb: ImageVerb,
+}
+
+/// What to do with images.
+#[derive(Debug, Subcommand)]
+pub enum ImageVerb {
+    /// List the images that the store holds
+    Ls,
+    /// Make images of the lab that are not there yet
+    Build {
+        /// Images by name; all that the lab's nodes use if none is given
+        names: Vec<String>,
+    },
+    /// Show what an image is made from and where it is
+    Inspect {
+        /// The image, by name
+        name: String,
+    },
+    /// Remove images that no lab uses
+    Prune,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// A shell that has completions.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Zsh,
+}
+
+/// `KEY=VALUE`
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("written KEY=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_of_exec_keeps_its_options() {
+        let check = |line: &[&str]| {
+            let cli = Cli::try_parse_from(line).unwrap();
+            let Verb::Exec(args) = cli.verb else {
+                panic!("{line:?}")
+            };
+            args.argv
+        };
+        let expected = ["ls", "-l", "--json"];
+        assert_eq!(
+            check(&["nestlab", "exec", "l1", "--", "ls", "-l", "--json"]),
+            expected
+        );
+        assert_eq!(
+            check(&["nestlab", "exec", "-it", "l1", "ls", "-l", "--json"]),
+            expected
+        );
+    }
+}

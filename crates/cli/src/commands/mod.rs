@@ -1,0 +1,80 @@
+//! One file per verb: it calls a level's API and renders what comes back.
+
+pub mod console;
+pub mod cp;
+pub mod describe;
+pub mod destroy;
+pub mod exec;
+pub mod halt;
+pub mod image;
+pub mod logs;
+pub mod ls;
+pub mod net;
+mod operation;
+pub mod plan;
+pub mod port;
+pub mod status;
+pub mod up;
+pub mod validate;
+pub mod wait;
+
+use crate::context::Context;
+use crate::error::{Code, Error};
+use crate::supervisor;
+use nestlab_api::client::Client;
+use nestlab_model::{LayerStatus, NodePath};
+
+/// A client of the lab that is meant; its supervisor is started if it died.
+async fn client(context: &Context) -> Result<Client, Error> {
+    let place = context.place()?;
+    supervisor::ensure_running(&place, place.known()?).await
+}
+
+/// What a call on a node came to: if the node is the trouble, in which way.
+async fn explain(client: &Client, path: &NodePath, error: Error) -> Error {
+    let Ok(report) = client.layer().await else {
+        return error;
+    };
+    match check_path(&report.status, path) {
+        Ok(state) if state == "ready" => error,
+        Ok(state) => error.hint(format!(
+            "`{path}` is {state}; `nestlab up {path}` brings it up"
+        )),
+        Err(unknown) => unknown,
+    }
+}
+
+/// The state of a node in a word, or an error that names those there are.
+fn check_path(status: &LayerStatus, path: &NodePath) -> Result<String, Error> {
+    let nodes = status.walk();
+    if path.is_host() {
+        return Ok("ready".to_owned());
+    }
+    if let Some(node) = nodes.iter().find(|node| node.path == *path) {
+        return Ok(node.state.word());
+    }
+    // The inside of a node that does not answer is not known.
+    let dark = nodes
+        .iter()
+        .find(|node| node.path.contains(path) && node.inside.is_none());
+    if let Some(node) = dark {
+        return Ok(format!(
+            "inside `{}`, which is {}",
+            node.path,
+            node.state.word()
+        ));
+    }
+    let known: Vec<String> = nodes
+        .iter()
+        .map(|node| format!("`{}`", node.path))
+        .collect();
+    let error = Error::new(
+        Code::Unknown,
+        format!("There is no node `{path}` in this lab"),
+    );
+    Err(if known.is_empty() {
+        error.hint("The lab is not up: `nestlab up`")
+    } else {
+        error.hint(format!("Its nodes: {}", known.join(", ")))
+    })
+}

@@ -1,0 +1,153 @@
+//! `nestlab up`: makes the lab as its file says.
+
+use super::operation;
+use crate::cli::UpArgs;
+use crate::context::Context;
+use crate::error::{Code, Error};
+use crate::output;
+use crate::place::{Place, Record};
+use crate::supervisor;
+use nestlab_api::client::Client;
+use nestlab_api::message::{ImageSource, LayerSpec, ProvisionChoice, UpRequest};
+use nestlab_model::{Lab, Layer, NodePath};
+use std::fs::File;
+use std::process::Stdio;
+
+pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
+    let mut place = context.place()?;
+    let file = place.existing_file()?.to_owned();
+    let lab = context.load(&file)?;
+    check_paths(&lab.layer, &args.paths)?;
+    let record = place.register(lab.name.as_str())?;
+    if args.no_wait {
+        return in_background(context, &place, &record, &args);
+    }
+    context.block_on(bring_up(context, &place, &record, lab, &args))
+}
+
+async fn bring_up(
+    context: &Context,
+    place: &Place,
+    record: &Record,
+    lab: Lab,
+    args: &UpArgs,
+) -> Result<u8, Error> {
+    let client = supervisor::ensure_running(place, record).await?;
+    let order: Vec<NodePath> = lab.layer.walk().into_iter().map(|(path, _)| path).collect();
+    client.put_layer(&spec(record, lab)).await?;
+    let request = UpRequest {
+        paths: args.paths.clone(),
+        provision: provision(args),
+    };
+    let begin = |client: Client| async move { client.up(&request).await };
+    let mut done = operation::run(context, &client, order, begin).await?;
+    done.progress.finish();
+    let status = &done.outcome.status;
+    if context.global.json {
+        output::json(
+            &serde_json::json!({ "lab": record.name, "ok": done.outcome.ok, "status": status }),
+        );
+    }
+    if !done.outcome.ok {
+        return Err(operation::failure(
+            context,
+            status,
+            &done.progress,
+            "brought up",
+        ));
+    }
+    let elapsed = done.progress.elapsed();
+    context.say(&format!(
+        "{} is up in {elapsed}",
+        context.paint("1;32", &record.name)
+    ));
+    if !context.global.quiet && !context.global.json {
+        for listener in client.layer().await?.listeners {
+            context.say(&format!("  {}", super::port::line(&listener)));
+        }
+    }
+    Ok(0)
+}
+
+/// What the host is told to make.
+pub fn spec(record: &Record, lab: Lab) -> LayerSpec {
+    let images = lab
+        .images
+        .into_iter()
+        .map(|(name, spec)| (name, ImageSource::Spec(spec)));
+    LayerSpec {
+        lab_id: record.id.clone(),
+        path: NodePath::host(),
+        layer: lab.layer,
+        images: images.collect(),
+        kit: None,
+        chain: String::new(),
+        proved: Default::default(),
+    }
+}
+
+fn provision(args: &UpArgs) -> ProvisionChoice {
+    match (args.provision, args.no_provision) {
+        (true, _) => ProvisionChoice::Force,
+        (_, true) => ProvisionChoice::None,
+        _ => ProvisionChoice::Policy,
+    }
+}
+
+fn check_paths(layer: &Layer, paths: &[NodePath]) -> Result<(), Error> {
+    for path in paths.iter().filter(|path| !path.is_host()) {
+        if layer.descend(path).is_none() {
+            let known: Vec<String> = layer
+                .walk()
+                .iter()
+                .map(|(path, _)| format!("`{path}`"))
+                .collect();
+            return Err(
+                Error::new(Code::Unknown, format!("The lab file has no node `{path}`"))
+                    .hint(format!("Its nodes: {}", known.join(", "))),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Leaves another `up` behind: an operation lives as long as its caller.
+fn in_background(
+    context: &Context,
+    place: &Place,
+    record: &Record,
+    args: &UpArgs,
+) -> Result<u8, Error> {
+    let what = "Cannot go on in the background";
+    let fail = |error: std::io::Error| Error::caused(what, &error);
+    let log = place.dirs.lab_state(&record.id).join("up.log");
+    let output = File::create(&log).map_err(fail)?;
+    let mut command = tokio::process::Command::new(std::env::current_exe().map_err(fail)?);
+    command
+        .arg("--file")
+        .arg(&place.file)
+        .arg("--lab")
+        .arg(&record.id);
+    for (key, value) in &context.global.set {
+        command.arg("--set").arg(format!("{key}={value}"));
+    }
+    command.arg("up");
+    match provision(args) {
+        ProvisionChoice::Policy => {}
+        ProvisionChoice::None => drop(command.arg("--no-provision")),
+        ProvisionChoice::Force => drop(command.arg("--provision")),
+    }
+    command.args(args.paths.iter().map(NodePath::to_string));
+    command.stdin(Stdio::null());
+    command
+        .stdout(output.try_clone().map_err(fail)?)
+        .stderr(output);
+    nestlab_sys::process::detach(&mut command);
+    context.block_on(async { command.spawn().map(drop).map_err(fail) })?;
+    context.say(&format!(
+        "{} comes up in the background; `nestlab wait` waits for it",
+        record.name
+    ));
+    context.say(&format!("  what it says goes to `{}`", log.display()));
+    Ok(0)
+}

@@ -1,0 +1,150 @@
+//! What every verb is given: the global options, the folders of this machine,
+//! and how to speak.
+
+use crate::cli::{Global, When};
+use crate::error::{Code, Error};
+use crate::output;
+use crate::place::{self, Dirs, Place};
+use nestlab_labfile::{Loaded, OsFiles};
+use nestlab_model::Lab;
+use std::future::Future;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The global options and what follows from them.
+pub struct Context {
+    /// As given.
+    pub global: Global,
+    /// Whether standard error takes colours.
+    pub color: bool,
+}
+
+impl Context {
+    /// Takes the options and starts the logging they ask for.
+    pub fn new(global: Global) -> Self {
+        let quiet_env = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = match global.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => !quiet_env && std::io::stderr().is_terminal(),
+        };
+        start_logging(global.verbose);
+        Self { global, color }
+    }
+
+    /// Text in a colour, if colours are wanted on standard error.
+    pub fn paint(&self, ansi: &str, text: &str) -> String {
+        paint(self.color, ansi, text)
+    }
+
+    /// Whether standard output takes colours.
+    pub fn color_out(&self) -> bool {
+        match self.global.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => {
+                std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && std::io::stdout().is_terminal()
+            }
+        }
+    }
+
+    /// Says something, unless told to be quiet.
+    pub fn say(&self, text: &str) {
+        if !self.global.quiet {
+            output::say(text);
+        }
+    }
+
+    /// Says something that must not be missed.
+    pub fn warn(&self, text: &str) {
+        output::say(&format!(
+            "{}: {}",
+            self.paint("1;33", "warning"),
+            crate::error::clean(text)
+        ));
+    }
+
+    /// Renders an error and gives its exit code.
+    pub fn fail(&self, error: &Error) -> ExitCode {
+        if self.global.json {
+            output::json(&error.json());
+        }
+        let text = error.render(&self.paint("1;31", "error"), &self.paint("1;32", "hint"));
+        output::say(text.trim_end());
+        ExitCode::from(error.exit())
+    }
+
+    /// The folders of this machine.
+    pub fn dirs(&self) -> Result<Dirs, Error> {
+        Dirs::from_env()
+    }
+
+    /// The lab that is meant, whether it was ever up or not.
+    pub fn place(&self) -> Result<Place, Error> {
+        place::find(&self.dirs()?, &self.global)
+    }
+
+    /// Reads and checks the lab file; mistakes go to standard error.
+    pub fn load(&self, file: &Path) -> Result<Lab, Error> {
+        let loaded = self.read(file);
+        let base = file.parent().unwrap_or(file);
+        let only_notes = !loaded
+            .diagnostics
+            .iter()
+            .any(|d| d.severity != nestlab_labfile::Severity::Note);
+        if !loaded.diagnostics.is_empty() && !(self.global.quiet && only_notes) {
+            output::say(loaded.render(base, self.color).trim_end());
+        }
+        let errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
+        let name = file.display();
+        loaded.lab.ok_or_else(|| {
+            let plural = if errors == 1 { "mistake" } else { "mistakes" };
+            Error::new(
+                Code::Usage,
+                format!("`{name}` has {errors} {plural}; nothing was started"),
+            )
+        })
+    }
+
+    /// Reads the lab file with everything there is to say about it.
+    pub fn read(&self, file: &Path) -> Loaded {
+        let overrides = self.global.set.iter().cloned().collect();
+        nestlab_labfile::load(&OsFiles, file, &overrides)
+    }
+
+    /// Runs a future to its end on this one thread.
+    pub fn block_on<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::caused("Cannot start the event loop", &error))?;
+        let result = runtime.block_on(work);
+        // A read of standard input may never end: it is not waited for.
+        runtime.shutdown_background();
+        result
+    }
+}
+
+/// Text in an ANSI colour, or as it is.
+pub fn paint(color: bool, ansi: &str, text: &str) -> String {
+    if color {
+        format!("\u{1b}[{ansi}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "info",
+        _ => "nestlab=debug,info",
+    };
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
+}

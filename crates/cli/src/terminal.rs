@@ -1,0 +1,22 @@
+//! What the user's terminal is like.
+
+use nestlab_api::message::WindowSize;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+
+/// Whether a person sits at both ends.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// The size of the terminal that standard output (or error) shows.
+pub fn size() -> Option<WindowSize> {
+    let size = nestlab_sys::terminal::window_size(io::stdout().as_fd())
+        .or_else(|_| nestlab_sys::terminal::window_size(io::stderr().as_fd()))
+        .ok()?;
+    let known = size.rows > 0 && size.columns > 0;
+    known.then_some(WindowSize {
+        rows: size.rows,
+        columns: size.columns,
+    })
+}
