@@ -34,6 +34,22 @@ impl Namespaces {
         })))
     }
 
+    /// Whether these include a user namespace other than our own.
+    pub fn has_user(&self) -> bool {
+        self.0.user.is_some()
+    }
+
+    /// Whether a process is in this network namespace.
+    pub fn holds_network_of(&self, pid: u32) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let same = || -> io::Result<bool> {
+            let ours = nix::sys::stat::fstat(self.0.net.as_fd())?;
+            let theirs = std::fs::metadata(format!("/proc/{pid}/ns/net"))?;
+            Ok(ours.st_ino == theirs.ino() && ours.st_dev == theirs.dev())
+        };
+        same().unwrap_or(false)
+    }
+
     /// Moves the calling thread in. The process must be single-threaded if the
     /// user namespace differs (setns(2)), as it is between fork and exec.
     ///

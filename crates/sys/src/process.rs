@@ -116,6 +116,16 @@ impl Pidfd {
     }
 }
 
+/// A file in memory, without a name: standard error of a process that outlives
+/// us, where a pipe would kill it once nobody reads.
+///
+/// # Errors
+/// As memfd_create(2).
+pub fn memory_file() -> io::Result<std::fs::File> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    Ok(memfd_create(c"nestlab", MFdFlags::MFD_CLOEXEC)?.into())
+}
+
 /// Has a command start in a session of its own, so that neither Ctrl-C nor the
 /// end of our terminal reaches it.
 pub fn detach(command: &mut tokio::process::Command) {

@@ -1,0 +1,229 @@
+//! One layer's networks, as they stand.
+
+use crate::plan::{self, Interface, bridge_name, tap_name};
+use crate::{NetworkError, program};
+use nestlab_model::{Layer, Network, NetworkName, NodeName};
+use nestlab_sys::namespace::Namespaces;
+use std::fs;
+
+/// Modules that the rules and devices need; in a guest nothing loads them for us.
+const MODULES: [&str; 7] = [
+    "tun",
+    "bridge",
+    "nf_tables",
+    "nf_conntrack",
+    "nft_ct",
+    "nft_chain_nat",
+    "nft_masq",
+];
+
+/// Where a layer's networks live.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// The namespaces of a lab, on the host.
+    Lab(Namespaces),
+    /// This machine's own network: only inside a VM.
+    Machine,
+}
+
+impl Place {
+    fn namespaces(&self) -> Option<&Namespaces> {
+        match self {
+            Self::Lab(namespaces) => Some(namespaces),
+            Self::Machine => None,
+        }
+    }
+}
+
+/// The networks of one layer. Dropping it leaves them.
+#[derive(Debug, Clone)]
+pub struct LayerNetwork {
+    place: Place,
+    tag: String,
+    networks: Vec<Network>,
+}
+
+impl LayerNetwork {
+    /// Plans a layer without looking at anything; see [`plan::plan`].
+    pub fn plan(layer: &Layer, tag: &str, uplinks: &[String]) -> plan::NetPlan {
+        plan::plan(layer, tag, uplinks)
+    }
+
+    /// Makes the layer's bridges and rules exist as described and removes
+    /// bridges of ours that it does not list. Idempotent. `tag` is unique among
+    /// the layers of one place and has only letters, digits and `-`.
+    ///
+    /// # Errors
+    /// `ip` or `nft` is missing or refuses.
+    pub async fn up(place: Place, tag: &str, layer: &Layer) -> Result<Self, NetworkError> {
+        let this = Self {
+            place,
+            tag: tag.to_owned(),
+            networks: layer.networks.clone(),
+        };
+        if matches!(this.place, Place::Machine) && !layer.networks.is_empty() {
+            prepare_machine()?;
+        }
+        let existing = this.interfaces(&[]).await?;
+        let batch = plan::converge(layer, tag, &existing);
+        let inside = this.place.namespaces();
+        program::ip_batch(inside, &batch, "make the bridges of the layer").await?;
+        if !layer.networks.is_empty() {
+            let rules = plan::plan(layer, tag, &[]).nft;
+            program::nft(inside, &rules, "set the packet rules of the layer").await?;
+        }
+        for network in &this.networks {
+            this.quiet(&bridge_name(tag, &network.name));
+        }
+        Ok(this)
+    }
+
+    /// Makes the tap of an endpoint, a port of its network's bridge, and gives
+    /// its name. Idempotent.
+    ///
+    /// # Errors
+    /// The layer has no such network; /dev/net/tun is refused.
+    pub async fn ensure_tap(
+        &self,
+        node: &NodeName,
+        network: &NetworkName,
+    ) -> Result<String, NetworkError> {
+        let network = self
+            .networks
+            .iter()
+            .find(|known| known.name == *network)
+            .ok_or_else(|| NetworkError::NoNetwork(network.to_string()))?;
+        let tap = tap_name(&self.tag, node, &network.name);
+        let found = self.interfaces(&[]).await?;
+        let found = found.iter().find(|interface| interface.name == tap);
+        let batch = plan::tap_lines(&self.tag, node, network, found);
+        let action = format!("make the tap of `{node}` on network `{}`", network.name);
+        program::ip_batch(self.place.namespaces(), &batch, &action)
+            .await
+            .map_err(|error| tun_refused(&tap, error))?;
+        self.quiet(&tap);
+        Ok(tap)
+    }
+
+    /// Removes the taps of a node. Idempotent.
+    ///
+    /// # Errors
+    /// `ip` is missing or refuses.
+    pub async fn remove_node(&self, node: &NodeName) -> Result<(), NetworkError> {
+        let ours = plan::tap_alias(&self.tag, node.as_str(), "");
+        self.remove(&ours, &format!("remove the taps of `{node}`"))
+            .await
+    }
+
+    /// Removes every interface and rule of ours. Idempotent.
+    ///
+    /// # Errors
+    /// `ip` or `nft` is missing or refuses.
+    pub async fn down(&self) -> Result<(), NetworkError> {
+        let ours = format!("nestlab:{}:", self.tag);
+        self.remove(&ours, "remove the networks of the layer")
+            .await?;
+        let script = plan::no_rules(&self.tag);
+        program::nft(
+            self.place.namespaces(),
+            &script,
+            "remove the packet rules of the layer",
+        )
+        .await
+    }
+
+    async fn remove(&self, alias: &str, action: &str) -> Result<(), NetworkError> {
+        let existing = self.interfaces(&[]).await?;
+        let batch: String = existing
+            .iter()
+            .filter(|interface| interface.alias.starts_with(alias))
+            .map(|interface| format!("link del dev {}\n", interface.name))
+            .collect();
+        program::ip_batch(self.place.namespaces(), &batch, action).await
+    }
+
+    async fn interfaces(&self, select: &[&str]) -> Result<Vec<Interface>, NetworkError> {
+        interfaces(self.place.namespaces(), select).await
+    }
+
+    /// Keeps IPv6, which is not offered, off an interface of ours. A lab's
+    /// namespace has it off altogether.
+    fn quiet(&self, interface: &str) {
+        if matches!(self.place, Place::Machine) {
+            let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+            let _ = fs::write(path, "1");
+        }
+    }
+}
+
+/// The interfaces of a place; `select` narrows them in `ip`'s own words.
+pub(crate) async fn interfaces(
+    place: Option<&Namespaces>,
+    select: &[&str],
+) -> Result<Vec<Interface>, NetworkError> {
+    let arguments = [&["-j", "addr", "show"], select].concat();
+    let action = "list the interfaces";
+    let text = program::run(place, ("ip", "iproute2"), &arguments, "", action).await?;
+    let value: serde_json::Value =
+        serde_json::from_str(text.trim()).map_err(|error| NetworkError::Command {
+            action: action.to_owned(),
+            message: error.to_string(),
+        })?;
+    Ok(value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(interface)
+        .collect())
+}
+
+fn interface(value: &serde_json::Value) -> Option<Interface> {
+    let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+    let list = |key: &str| {
+        value
+            .get(key)
+            .and_then(|v| v.as_array())
+            .into_iter()
+            .flatten()
+    };
+    let address = |entry: &serde_json::Value| {
+        let v4 = entry.get("family")?.as_str()? == "inet";
+        let (local, length) = (
+            entry.get("local")?.as_str()?,
+            entry.get("prefixlen")?.as_u64()?,
+        );
+        v4.then(|| format!("{local}/{length}"))
+    };
+    Some(Interface {
+        name: text("ifname")?,
+        alias: text("ifalias").unwrap_or_default(),
+        mtu: value.get("mtu")?.as_u64()?,
+        master: text("master"),
+        up: list("flags").any(|flag| flag == "UP"),
+        addresses: list("addr_info").filter_map(address).collect(),
+    })
+}
+
+/// Readies a VM's own kernel for the networks of what is inside it.
+fn prepare_machine() -> Result<(), NetworkError> {
+    for module in MODULES {
+        if let Err(error) = nestlab_sys::kmod::load(module) {
+            // What is really missing shows when it is used.
+            tracing::debug!(module, %error, "module not loaded");
+        }
+    }
+    let path = "/proc/sys/net/ipv4/ip_forward";
+    fs::write(path, "1").map_err(NetworkError::io(format!("write {path}")))
+}
+
+fn tun_refused(tap: &str, error: NetworkError) -> NetworkError {
+    match error {
+        NetworkError::Command { message, .. } if message.contains("/dev/net/tun") => {
+            NetworkError::TunRefused {
+                tap: tap.to_owned(),
+                message,
+            }
+        }
+        error => error,
+    }
+}
