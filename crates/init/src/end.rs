@@ -1,0 +1,64 @@
+//! The end of the machine.
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, sync};
+use std::time::{Duration, Instant};
+
+/// How long programs may take to end when asked.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What comes behind the end.
+#[derive(Clone, Copy)]
+pub enum How {
+    /// Nothing.
+    PowerOff,
+    /// A new beginning.
+    Restart,
+}
+
+/// Ends every program, writes everything to disk, ends the machine.
+pub fn in_order(how: How) -> ! {
+    let everyone = Pid::from_raw(-1);
+    let _ = kill(everyone, Signal::SIGTERM);
+    wait_for_all(GRACE);
+    let _ = kill(everyone, Signal::SIGKILL);
+    wait_for_all(Duration::from_secs(1));
+    sync();
+    let _ = mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>);
+    sync();
+    finish(how)
+}
+
+/// Ends the machine at once: nothing has run yet.
+pub fn power_off() -> ! {
+    sync();
+    finish(How::PowerOff)
+}
+
+fn finish(how: How) -> ! {
+    let mode = match how {
+        How::PowerOff => RebootMode::RB_POWER_OFF,
+        How::Restart => RebootMode::RB_AUTOBOOT,
+    };
+    let _ = reboot(mode);
+    // A kernel that cannot power off: at least it must not panic.
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Takes children until there are none, at most for a while.
+fn wait_for_all(limit: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < limit {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => return,
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(10)),
+            _ => {}
+        }
+    }
+}
