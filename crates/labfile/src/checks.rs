@@ -30,6 +30,7 @@ impl Check<'_> {
     /// their paths, outermost first.
     fn layer(&mut self, layer: &Layer, path: &NodePath, above: &[(&Layer, &NodePath)]) {
         self.subnets(layer, path, above);
+        self.macs(layer, path);
         self.dependency_cycles(layer, path);
         let around: Vec<_> = above.iter().copied().chain([(layer, path)]).collect();
         for node in &layer.nodes {

@@ -2,7 +2,7 @@
 //! keys are reported here, and nowhere else.
 
 use crate::keys::Object;
-use crate::report::{Mark, Problem, Report, did_you_mean, list};
+use crate::report::{Mark, Problem, Report, article, did_you_mean, list};
 use crate::yaml::{Entry, Tree, Value};
 
 /// The keys of one map.
@@ -26,13 +26,17 @@ impl<'t> Fields<'t> {
             Value::Map(entries) => entries.as_slice(),
             Value::Null => &[],
             _ => {
-                let message = format!("Expected a {}, found {}", object.name, tree.kind());
+                let message = format!("Expected {}, found {}", article(object.name), tree.kind());
                 let label = format!("expected a map with {}", list(object.names()));
                 report.add(Problem::error("wrong-type", tree.mark, message).label(label));
                 return None;
             }
         };
-        let fields = Self { object, mark, entries };
+        let fields = Self {
+            object,
+            mark,
+            entries,
+        };
         fields.unknown(report);
         fields.missing(report);
         Some(fields)
@@ -44,7 +48,11 @@ impl<'t> Fields<'t> {
             if self.object.key(&entry.key).is_some() || extra(entry) {
                 continue;
             }
-            let message = format!("Unknown key `{}` in a {}", entry.key, self.object.name);
+            let message = format!(
+                "Unknown key `{}` in {}",
+                entry.key,
+                article(self.object.name)
+            );
             let hint = did_you_mean(&entry.key, self.object.names())
                 .unwrap_or_else(|| format!("known keys: {}", all(self.object)));
             let problem = Problem::error("unknown-key", entry.key_mark, message);
@@ -52,19 +60,28 @@ impl<'t> Fields<'t> {
         }
     }
 
+    /// "An image", as a sentence begins with it.
+    fn subject(&self) -> String {
+        article(self.object.name).replacen('a', "A", 1)
+    }
+
     fn missing(&self, report: &mut Report) {
         for key in self.object.keys.iter().filter(|key| key.required) {
             if self.get(key.name).is_some() {
                 continue;
             }
-            let message = format!("A {} needs `{}`", self.object.name, key.name);
-            let label = format!("expected `{}`: {}", key.name, key.shape.words());
-            report.add(Problem::error("missing-key", self.mark, message).label(label));
+            let message = format!("{} needs `{}`", self.subject(), key.name);
+            let problem = Problem::error("missing-key", self.mark, message);
+            let label = format!("expected `{}: …` here", key.name);
+            report.add(problem.label(label).hint(key.doc.trim_end_matches('.')));
         }
     }
 
     fn entry(&self, name: &str) -> Option<&'t Entry> {
-        debug_assert!(self.object.key(name).is_some(), "{name} stands in the table");
+        debug_assert!(
+            self.object.key(name).is_some(),
+            "{name} stands in the table"
+        );
         self.entries.iter().find(|entry| entry.key == name)
     }
 
@@ -81,11 +98,15 @@ impl<'t> Fields<'t> {
 
     /// The one of `names` that is there; reports none and more than one.
     pub fn one_of(&self, names: &[&'static str], report: &mut Report) -> Option<&'static str> {
-        let found: Vec<_> = names.iter().copied().filter(|n| self.get(n).is_some()).collect();
+        let found: Vec<_> = names
+            .iter()
+            .copied()
+            .filter(|n| self.get(n).is_some())
+            .collect();
         match found.as_slice() {
             [one] => Some(one),
             [] => {
-                let message = format!("A {} needs one of {}", self.object.name, list(names.to_vec()));
+                let message = format!("{} needs one of {}", self.subject(), list(names.to_vec()));
                 let problem = Problem::error("missing-key", self.mark, message);
                 report.add(problem.label("none of them is here"));
                 None
@@ -103,11 +124,19 @@ impl<'t> Fields<'t> {
     pub fn only_with(&self, name: &str, other: &str, report: &mut Report) {
         if self.get(name).is_some() && self.get(other).is_none() {
             let message = format!("`{name}` means nothing without `{other}`");
-            report.add(Problem::error("exclusive-keys", self.key_mark(name), message));
+            report.add(Problem::error(
+                "exclusive-keys",
+                self.key_mark(name),
+                message,
+            ));
         }
     }
 }
 
 fn all(object: &Object) -> String {
-    object.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    object
+        .names()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

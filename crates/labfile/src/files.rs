@@ -36,10 +36,15 @@ impl Files for OsFiles {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         // A device or a pipe would block or never end.
         if !path.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "Not a regular file"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "Not a regular file",
+            ));
         }
         let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        std::fs::File::open(path)?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
             return Err(too_large(limit));
         }
@@ -48,7 +53,11 @@ impl Files for OsFiles {
 
     fn kind(&self, path: &Path) -> Option<FileKind> {
         let metadata = path.metadata().ok()?;
-        Some(if metadata.is_dir() { FileKind::Folder } else { FileKind::File })
+        Some(if metadata.is_dir() {
+            FileKind::Folder
+        } else {
+            FileKind::File
+        })
     }
 }
 
@@ -83,10 +92,14 @@ impl Files for MemoryFiles {
             return Some(FileKind::File);
         }
         let mut all = self.0.keys();
-        all.any(|file| file.starts_with(path)).then_some(FileKind::Folder)
+        all.any(|file| file.starts_with(path))
+            .then_some(FileKind::Folder)
     }
 }
 
 fn too_large(limit: u64) -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("Larger than {limit} bytes"))
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        format!("Larger than {limit} bytes"),
+    )
 }

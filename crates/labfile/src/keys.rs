@@ -86,15 +86,21 @@ impl Shape {
             Self::Mode => "permissions such as `0644`".into(),
             Self::Digest => "64 hexadecimal digits".into(),
             Self::Url => "address such as `https://…`".into(),
-            Self::Choice(words) => {
-                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-            }
+            Self::Choice(words) => words
+                .iter()
+                .map(|word| format!("`{word}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
             Self::List(item) => format!("list of {}", item.words()),
             Self::Map(key, value) => format!("map {key}: {}", value.words()),
-            Self::Object(object) => format!("[{}](#{})", object.name, object.name.replace(' ', "-")),
-            Self::Either(shapes) => {
-                shapes.iter().map(Shape::words).collect::<Vec<_>>().join(", or ")
+            Self::Object(object) => {
+                format!("[{}](#{})", object.name, object.name.replace(' ', "-"))
             }
+            Self::Either(shapes) => shapes
+                .iter()
+                .map(Shape::words)
+                .collect::<Vec<_>>()
+                .join(", or "),
         }
     }
 }

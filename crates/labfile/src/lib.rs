@@ -50,11 +50,21 @@ impl Loaded {
     /// the prefix `base`.
     pub fn render(&self, base: &Path, color: bool) -> String {
         let render = |diagnostic: &Diagnostic| {
-            let source = self.sources.get(&diagnostic.file).map_or("", String::as_str);
-            let name = diagnostic.file.strip_prefix(base).unwrap_or(&diagnostic.file);
+            let source = self
+                .sources
+                .get(&diagnostic.file)
+                .map_or("", String::as_str);
+            let name = diagnostic
+                .file
+                .strip_prefix(base)
+                .unwrap_or(&diagnostic.file);
             diagnostic.render_with(source, name, color)
         };
-        self.diagnostics.iter().map(render).collect::<Vec<_>>().join("\n")
+        self.diagnostics
+            .iter()
+            .map(render)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -66,13 +76,19 @@ impl Loaded {
 pub fn load(source: &dyn Files, path: &Path, overrides: &BTreeMap<String, String>) -> Loaded {
     let mut resolver = Resolver::new(source);
     let lab = resolver.lab(path, overrides);
-    let Resolver { mut report, marks, .. } = resolver;
+    let Resolver {
+        mut report, marks, ..
+    } = resolver;
     if let Some(lab) = &lab {
         checks::run(lab, &marks, &mut report);
     }
     let sound = !report.has_errors();
     let (diagnostics, sources) = report.finish();
-    Loaded { lab: lab.filter(|_| sound), diagnostics, sources }
+    Loaded {
+        lab: lab.filter(|_| sound),
+        diagnostics,
+        sources,
+    }
 }
 
 /// The JSON Schema of a lab file, for editors.

@@ -44,6 +44,8 @@ impl Marks {
     /// if there is no such node.
     pub fn get(&self, path: &NodePath, part: Part) -> Mark {
         let place = |part| self.places.get(&(path.clone(), part)).copied();
-        place(part).or_else(|| place(Part::Node)).unwrap_or(Mark::top(0))
+        place(part)
+            .or_else(|| place(Part::Node))
+            .unwrap_or(Mark::top(0))
     }
 }

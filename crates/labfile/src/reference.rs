@@ -42,8 +42,11 @@ pub(crate) fn reference() -> String {
     }
     text.push_str("\n## Values\n\n");
     text.push_str(VALUES);
-    let images: Vec<String> =
-        builtin_images().keys().map(ImageName::as_str).map(|name| format!("`{name}`")).collect();
+    let images: Vec<String> = builtin_images()
+        .keys()
+        .map(ImageName::as_str)
+        .map(|name| format!("`{name}`"))
+        .collect();
     let _ = writeln!(text, "- Built-in images: {}.", images.join(", "));
     text
 }
@@ -66,8 +69,13 @@ fn section(object: &Object, text: &mut String) {
             (false, "") => "—".to_owned(),
             (false, default) => default.to_owned(),
         };
-        let _ =
-            writeln!(text, "| `{}` | {} | {default} | {} |", key.name, key.shape.words(), key.doc);
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {default} | {} |",
+            key.name,
+            key.shape.words(),
+            key.doc
+        );
     }
     text.push('\n');
 }
@@ -75,5 +83,7 @@ fn section(object: &Object, text: &mut String) {
 /// The text with a capital first letter.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+    chars.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }

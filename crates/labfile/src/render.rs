@@ -63,7 +63,13 @@ pub(crate) fn render(diagnostic: &Diagnostic, source: &str, name: &Path, color: 
     }
     if let Some(hint) = &diagnostic.hint {
         let word = paint.wrap("1;32", "hint");
-        let _ = writeln!(text, "{:gutter$} {} {word}: {}", "", paint.wrap("34", "="), clean(hint));
+        let _ = writeln!(
+            text,
+            "{:gutter$} {} {word}: {}",
+            "",
+            paint.wrap("34", "="),
+            clean(hint)
+        );
     }
     text
 }

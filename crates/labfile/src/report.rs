@@ -20,15 +20,25 @@ impl Mark {
     /// The first character of a file.
     pub fn top(file: usize) -> Self {
         let start = Position { line: 1, column: 1 };
-        Self { file, start, end: start }
+        Self {
+            file,
+            start,
+            end: start,
+        }
     }
 
     /// `length` characters from `offset` on, if the mark is on one line.
     pub fn part(self, offset: usize, length: usize) -> Self {
         let column = self.start.column + offset;
         Self {
-            start: Position { column, ..self.start },
-            end: Position { column: column + length, ..self.start },
+            start: Position {
+                column,
+                ..self.start
+            },
+            end: Position {
+                column: column + length,
+                ..self.start
+            },
             ..self
         }
     }
@@ -37,7 +47,7 @@ impl Mark {
 /// One problem, before it becomes a [`Diagnostic`].
 pub(crate) struct Problem {
     severity: Severity,
-    code: &'static str,
+    pub code: &'static str,
     mark: Mark,
     message: String,
     label: Option<String>,
@@ -46,7 +56,14 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn new(severity: Severity, code: &'static str, mark: Mark, message: impl Into<String>) -> Self {
-        Self { severity, code, mark, message: message.into(), label: None, hint: None }
+        Self {
+            severity,
+            code,
+            mark,
+            message: message.into(),
+            label: None,
+            hint: None,
+        }
     }
 
     pub fn error(code: &'static str, mark: Mark, message: impl Into<String>) -> Self {
@@ -101,13 +118,20 @@ impl Report {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
     }
 
     /// The diagnostics by file and place, and the texts.
     pub fn finish(mut self) -> (Vec<Diagnostic>, BTreeMap<PathBuf, String>) {
         self.problems.sort_by_key(|problem| {
-            (problem.mark.file, problem.mark.start, problem.severity, problem.code)
+            (
+                problem.mark.file,
+                problem.mark.start,
+                problem.severity,
+                problem.code,
+            )
         });
         let files = &self.files;
         let diagnostics = self.problems.into_iter().map(|problem| Diagnostic {
@@ -143,6 +167,12 @@ fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known)
+}
+
+/// The word with its article.
+pub(crate) fn article(word: &str) -> String {
+    let vowel = word.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {word}", if vowel { "an" } else { "a" })
 }
 
 /// `a`, `b` and `c` in backticks, at most twelve.

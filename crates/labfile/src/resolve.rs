@@ -28,6 +28,10 @@ use nestlab_model::{ImageName, ImageSpec, Lab, LabName, NodePath};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use variables::Given;
+
+/// Lab files that are looked through for subnets.
+const MAX_SCANNED: usize = 64;
 
 /// A lab file that was read.
 struct Parsed {
@@ -84,7 +88,10 @@ impl<'f> Resolver<'f> {
     }
 
     fn reader<'a>(&'a mut self, scope: &'a Scope) -> Reader<'a> {
-        Reader { scope, report: &mut self.report }
+        Reader {
+            scope,
+            report: &mut self.report,
+        }
     }
 
     /// The lab of a file. A lab is given even if there were errors, with made
@@ -92,16 +99,26 @@ impl<'f> Resolver<'f> {
     pub fn lab(&mut self, path: &Path, overrides: &BTreeMap<String, String>) -> Option<Lab> {
         let parsed = self.open(path)?;
         self.chain.push(paths::clean(path));
-        self.written = subnets(&parsed.tree);
+        self.written = self.subnets(path, &parsed);
         let top = Mark::top(parsed.number);
         let fields = Fields::read(&parsed.tree, &LAB, top, &mut self.report)?;
-        let scope = self.variables(&fields, overrides);
+        let given = Given {
+            values: overrides.clone(),
+            mark: fields.key_mark("variables"),
+        };
+        let scope = self.variables(&fields, &given);
         let unit = self.unit(path, &fields, &scope);
-        let name = fields.get("name").and_then(|tree| self.lab_name(tree, &scope));
+        let name = fields
+            .get("name")
+            .and_then(|tree| self.lab_name(tree, &scope));
         if let Some(tree) = fields.get("description") {
             self.reader(&scope).text(tree, "description");
         }
-        let site = Site { path: NodePath::host(), scope, taken: Vec::new() };
+        let site = Site {
+            path: NodePath::host(),
+            scope,
+            taken: Vec::new(),
+        };
         let layer = self.layer(&unit, fields.get("networks"), fields.get("nodes"), &site);
         Some(Lab {
             name: name.unwrap_or_else(|| LabName::new("invalid").expect("a valid name")),
@@ -117,7 +134,10 @@ impl<'f> Resolver<'f> {
 
     fn unit(&mut self, path: &Path, fields: &Fields<'_>, scope: &Scope) -> Unit {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let mut unit = Unit { folder, images: BTreeMap::new() };
+        let mut unit = Unit {
+            folder,
+            images: BTreeMap::new(),
+        };
         if let Some(tree) = fields.get("images") {
             unit.images = self.image_definitions(&unit, tree, scope);
         }
@@ -145,7 +165,10 @@ impl<'f> Resolver<'f> {
         if let Some(known) = self.parsed.get(&key) {
             return Ok(known.clone());
         }
-        let bytes = self.files.read(path, MAX_LABFILE).map_err(|error| error.to_string())?;
+        let bytes = self
+            .files
+            .read(path, MAX_LABFILE)
+            .map_err(|error| error.to_string())?;
         let text = String::from_utf8(bytes).map_err(|_| "It is not UTF-8 text".to_owned())?;
         let number = self.report.file(path, &text);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -159,10 +182,38 @@ impl<'f> Resolver<'f> {
         self.parsed.insert(key, parsed.clone());
         Ok(parsed)
     }
+
+    /// Every subnet that stands as such in a lab file or in those it names.
+    /// Files that cannot be read are not spoken of here.
+    fn subnets(&mut self, path: &Path, parsed: &Rc<Parsed>) -> Vec<Ipv4Net> {
+        let mut found = Vec::new();
+        let mut seen = vec![paths::clean(path)];
+        let mut files = vec![(path.to_owned(), parsed.clone())];
+        while let Some((path, parsed)) = files.pop() {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            for (key, text) in scalars(&parsed.tree) {
+                match key {
+                    "subnet" => found.extend(text.parse::<Ipv4Net>()),
+                    "from" if seen.len() < MAX_SCANNED => {
+                        let path = paths::resolve(folder, text);
+                        if seen.contains(&paths::clean(&path)) {
+                            continue;
+                        }
+                        seen.push(paths::clean(&path));
+                        if let Ok(Some(parsed)) = self.read(&path) {
+                            files.push((path, parsed));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        found
+    }
 }
 
-/// Every subnet that stands in a file as such.
-fn subnets(tree: &Tree) -> Vec<Ipv4Net> {
+/// Every key with a single value, however deep.
+fn scalars(tree: &Tree) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     let mut pending = vec![tree];
     while let Some(tree) = pending.pop() {
@@ -171,8 +222,8 @@ fn subnets(tree: &Tree) -> Vec<Ipv4Net> {
             Value::List(items) => pending.extend(items),
             Value::Map(entries) => {
                 for entry in entries {
-                    match (&*entry.key, &entry.value.value) {
-                        ("subnet", Value::Scalar(text)) => found.extend(text.parse::<Ipv4Net>()),
+                    match &entry.value.value {
+                        Value::Scalar(text) => found.push((&*entry.key, &**text)),
                         _ => pending.push(&entry.value),
                     }
                 }

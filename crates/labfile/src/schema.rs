@@ -5,8 +5,10 @@ use crate::keys::{LAB, Object, Shape, objects};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn schema() -> Value {
-    let definitions: Map<String, Value> =
-        objects().into_iter().map(|object| (id(object), object_schema(object))).collect();
+    let definitions: Map<String, Value> = objects()
+        .into_iter()
+        .map(|object| (id(object), object_schema(object)))
+        .collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Nestlab lab file",
@@ -30,9 +32,18 @@ fn object_schema(object: &Object) -> Value {
         (key.name.to_owned(), schema)
     };
     let properties: Map<String, Value> = object.keys.iter().map(property).collect();
-    let required: Vec<_> = object.keys.iter().filter(|k| k.required).map(|k| k.name).collect();
+    let required: Vec<_> = object
+        .keys
+        .iter()
+        .filter(|k| k.required)
+        .map(|k| k.name)
+        .collect();
     // A map with nothing required may be left empty: `mesh:`.
-    let types = if required.is_empty() { json!(["object", "null"]) } else { json!("object") };
+    let types = if required.is_empty() {
+        json!(["object", "null"])
+    } else {
+        json!("object")
+    };
     let mut schema = json!({
         "type": types,
         "description": object.doc,

@@ -9,7 +9,10 @@ pub(crate) const BUILTIN: &[(&str, &str)] = &[
     ("index", "the node's number in its group, from 1"),
     ("index0", "the same from 0"),
     ("ip", "the node's first address, without prefix length"),
-    ("ips", "the first addresses of all nodes of the group, separated by spaces"),
+    (
+        "ips",
+        "the first addresses of all nodes of the group, separated by spaces",
+    ),
 ];
 
 /// What a template can name at some place.
@@ -40,7 +43,8 @@ pub(crate) struct TemplateError {
 
 impl Scope {
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.values.insert(name.to_owned(), Entry::Value(value.into()));
+        self.values
+            .insert(name.to_owned(), Entry::Value(value.into()));
     }
 
     pub fn set_invalid(&mut self, name: &str) {
@@ -77,7 +81,11 @@ impl Scope {
             };
             let length = inner[..end].chars().count() + 4;
             let value = self.lookup(inner[..end].trim());
-            expanded.push_str(&value.map_err(|error| TemplateError { offset, length, ..error })?);
+            expanded.push_str(&value.map_err(|error| TemplateError {
+                offset,
+                length,
+                ..error
+            })?);
             rest = &inner[end + 2..];
         }
         expanded.push_str(rest);
@@ -94,10 +102,16 @@ impl Scope {
 
     fn unknown(&self, name: &str, silent: bool) -> TemplateError {
         let known = || self.values.keys().map(String::as_str);
-        let word = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+        let word = !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_alphanumeric() || "_-".contains(c));
         let (message, hint) = if !word {
             let message = format!("`{{{{ {name} }}}}` is not the name of a variable");
-            (message, "only names can stand in a template; write `\\{{` for a literal `{{`".into())
+            (
+                message,
+                "only names can stand in a template; write `\\{{` for a literal `{{`".into(),
+            )
         } else if BUILTIN.iter().any(|(builtin, _)| *builtin == name) {
             let message = format!("`{{{{ {name} }}}}` has no value here");
             (message, format!("known here: {}", list(known())))
@@ -106,7 +120,13 @@ impl Scope {
                 .unwrap_or_else(|| format!("known here: {}; add it to `variables`", list(known())));
             (format!("Unknown variable `{name}`"), hint)
         };
-        TemplateError { offset: 0, length: 0, message, hint: Some(hint), silent }
+        TemplateError {
+            offset: 0,
+            length: 0,
+            message,
+            hint: Some(hint),
+            silent,
+        }
     }
 }
 
@@ -128,7 +148,10 @@ mod tests {
         check("\\{{ .Names }}", Ok("{{ .Names }}"));
         check("{{ serves }}", Err("Unknown variable `serves`"));
         check("{{ ip }}", Err("`{{ ip }}` has no value here"));
-        check("{{ .Names }}", Err("`{{ .Names }}` is not the name of a variable"));
+        check(
+            "{{ .Names }}",
+            Err("`{{ .Names }}` is not the name of a variable"),
+        );
         check("{{ index", Err("`{{` without `}}`"));
         assert_eq!(scope.expand("é {{ x }}").unwrap_err().offset, 2);
     }

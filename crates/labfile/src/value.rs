@@ -66,11 +66,15 @@ impl Reader<'_> {
         let message = format!("`{key}` cannot be `{}`", short(text));
         let problem = Problem::error("invalid-value", tree.mark, message);
         let hint = hint.filter(|hint| !hint.is_empty());
-        self.report.add(problem.label(format!("expected {expected}")).maybe_hint(hint));
+        self.report.add(
+            problem
+                .label(format!("expected {expected}"))
+                .maybe_hint(hint),
+        );
     }
 
     /// A value with a `FromStr` of its own, whose error is the hint.
-    pub fn from_str<T: FromStr>(&mut self, tree: &Tree, key: &str, expected: &str) -> Option<T>
+    pub fn parsed<T: FromStr>(&mut self, tree: &Tree, key: &str, expected: &str) -> Option<T>
     where
         T::Err: Display,
     {
@@ -90,44 +94,78 @@ impl Reader<'_> {
     pub fn integer(&mut self, tree: &Tree, key: &str, min: u64, max: u64) -> Option<u64> {
         let expected = format!("a whole number from {min} to {max}");
         self.parse(tree, key, &expected, |text| {
-            text.trim().parse().ok().filter(|n| (min..=max).contains(n)).ok_or("")
+            text.trim()
+                .parse()
+                .ok()
+                .filter(|n| (min..=max).contains(n))
+                .ok_or("")
         })
     }
 
-    pub fn choice<T: Copy>(&mut self, tree: &Tree, key: &str, choices: &[(&str, T)]) -> Option<T> {
+    /// One of some words; of several with one meaning the first is shown.
+    pub fn choice<T: Copy + PartialEq>(
+        &mut self,
+        tree: &Tree,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
         let words = || choices.iter().map(|(word, _)| *word);
-        let expected = format!("one of {}", list(words()));
+        let first = |(position, (_, value)): &(usize, &(&str, T))| {
+            choices[..*position].iter().all(|(_, other)| other != value)
+        };
+        let shown = choices
+            .iter()
+            .enumerate()
+            .filter(first)
+            .map(|(_, (word, _))| *word);
+        let expected = format!("one of {}", list(shown));
         self.parse(tree, key, &expected, |text| {
-            let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+            let found = choices
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, value)| *value);
             found.ok_or_else(|| did_you_mean(text, words()).unwrap_or_default())
         })
     }
 
     pub fn duration(&mut self, tree: &Tree, key: &str) -> Option<Duration> {
-        self.parse(tree, key, "a time such as `500ms`, `10s` or `2m`", parse_duration)
+        self.parse(
+            tree,
+            key,
+            "a time such as `500ms`, `10s` or `2m`",
+            parse_duration,
+        )
     }
 
     pub fn mode(&mut self, tree: &Tree, key: &str) -> Option<u32> {
         self.parse(tree, key, "octal permissions such as `0644`", |text| {
             let digits = text.strip_prefix("0o").unwrap_or(text);
             let octal = digits.bytes().all(|byte| byte.is_ascii_digit());
-            u32::from_str_radix(digits, 8).ok().filter(|m| octal && *m <= 0o7777).ok_or("")
+            u32::from_str_radix(digits, 8)
+                .ok()
+                .filter(|m| octal && *m <= 0o7777)
+                .ok_or("")
         })
     }
 
     /// An absolute path in a node: it is written there by its agent.
     pub fn target(&mut self, tree: &Tree, key: &str) -> Option<String> {
-        self.parse(tree, key, "an absolute path such as `/etc/app.conf`", |text| {
-            if !text.starts_with('/') {
-                Err("begin it with `/`")
-            } else if text.split('/').any(|part| part == "..") {
-                Err("`..` cannot stand in it")
-            } else if text.contains('\0') || text.len() > 4096 {
-                Err("it is no path")
-            } else {
-                Ok(text.to_owned())
-            }
-        })
+        self.parse(
+            tree,
+            key,
+            "an absolute path such as `/etc/app.conf`",
+            |text| {
+                if !text.starts_with('/') {
+                    Err("begin it with `/`")
+                } else if text.split('/').any(|part| part == "..") {
+                    Err("`..` cannot stand in it")
+                } else if text.contains('\0') || text.len() > 4096 {
+                    Err("it is no path")
+                } else {
+                    Ok(text.to_owned())
+                }
+            },
+        )
     }
 
     pub fn url(&mut self, tree: &Tree, key: &str, schemes: &[&str]) -> Option<String> {
@@ -148,7 +186,11 @@ impl Reader<'_> {
             _ => {
                 let message = format!("`{key}` is {}", tree.kind());
                 let problem = Problem::error("wrong-type", tree.mark, message);
-                self.report.add(problem.label("expected a list").hint("begin each item with `- `"));
+                self.report.add(
+                    problem
+                        .label("expected a list")
+                        .hint("begin each item with `- `"),
+                );
                 None
             }
         }
@@ -171,7 +213,10 @@ impl Reader<'_> {
     /// A list of texts, without those that are wrong.
     pub fn texts(&mut self, tree: &Tree, key: &str) -> Vec<String> {
         let items = self.list(tree, key).unwrap_or_default();
-        items.iter().filter_map(|item| self.text(item, key)).collect()
+        items
+            .iter()
+            .filter_map(|item| self.text(item, key))
+            .collect()
     }
 
     /// Environment variables.
@@ -181,7 +226,8 @@ impl Reader<'_> {
             if !is_env_name(&entry.key) {
                 let message = format!("`{}` cannot name an environment variable", entry.key);
                 let problem = Problem::error("invalid-name", entry.key_mark, message);
-                self.report.add(problem.label("expected A-Z, a-z, 0-9 and `_`"));
+                self.report
+                    .add(problem.label("expected A-Z, a-z, 0-9 and `_`"));
             } else if matches!(entry.value.value, Value::Null) {
                 env.insert(entry.key.clone(), String::new());
             } else if let Some(text) = self.text(&entry.value, &entry.key) {
@@ -201,7 +247,11 @@ impl Reader<'_> {
             Err(error) => {
                 let message = format!("`{}` cannot name a {what}", short(text));
                 let problem = Problem::error("invalid-name", mark, message);
-                self.report.add(problem.label("expected a-z, 0-9 and `-`").hint(format!("{error}")));
+                self.report.add(
+                    problem
+                        .label("expected a-z, 0-9 and `-`")
+                        .hint(format!("{error}")),
+                );
                 None
             }
         }
@@ -220,11 +270,15 @@ fn narrow(mark: Mark, text: &str, offset: usize, length: usize) -> Mark {
     }
 }
 
-/// Enough of a value to recognise it.
+/// Enough of a value to recognise it, on one line.
 fn short(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
     }
 }
 

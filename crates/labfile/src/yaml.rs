@@ -2,8 +2,8 @@
 //! only: what the keys mean is not known here. Nothing recurses over the text,
 //! and aliases cannot blow the tree up.
 
-use crate::report::{Mark, Problem, Report};
 use crate::Position;
+use crate::report::{Mark, Problem, Report};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::HashMap;
 
@@ -59,9 +59,11 @@ impl Tree {
         1 + match &self.value {
             Value::Null | Value::Scalar(_) => 0,
             Value::List(items) => items.iter().map(Tree::depth).max().unwrap_or(0),
-            Value::Map(entries) => {
-                entries.iter().map(|entry| entry.value.depth()).max().unwrap_or(0)
-            }
+            Value::Map(entries) => entries
+                .iter()
+                .map(|entry| entry.value.depth())
+                .max()
+                .unwrap_or(0),
         }
     }
 }
@@ -100,10 +102,20 @@ pub(crate) fn parse(text: &str, file: usize, report: &mut Report) -> Option<Tree
 
 fn find_control(text: &str, file: usize) -> Option<Mark> {
     let bad = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n' | '\u{85}');
-    let (line, content) = text.lines().enumerate().find(|(_, line)| line.contains(bad))?;
+    let (line, content) = text
+        .lines()
+        .enumerate()
+        .find(|(_, line)| line.contains(bad))?;
     let column = content.chars().position(bad)?;
-    let start = Position { line: line + 1, column: column + 1 };
-    Some(Mark { file, start, end: start })
+    let start = Position {
+        line: line + 1,
+        column: column + 1,
+    };
+    Some(Mark {
+        file,
+        start,
+        end: start,
+    })
 }
 
 /// A list or map that is still open.
@@ -119,6 +131,8 @@ enum Open {
         entries: Vec<Entry>,
         seen: HashMap<String, Mark>,
         key: Key,
+        /// It is a template without quotes, which was reported.
+        template: bool,
     },
 }
 
@@ -152,7 +166,10 @@ impl Builder<'_> {
             Event::DocumentStart(_) => self.document(mark)?,
             Event::Alias(anchor) => {
                 let tree = self.anchors.get(&anchor).cloned();
-                let tree = tree.unwrap_or(Tree { mark, value: Value::Null });
+                let tree = tree.unwrap_or(Tree {
+                    mark,
+                    value: Value::Null,
+                });
                 let depth = self.stack.len() + tree.depth();
                 self.grow(tree.size(), depth, mark)?;
                 self.last = mark.end;
@@ -162,7 +179,11 @@ impl Builder<'_> {
                 self.grow(1, self.stack.len(), mark)?;
                 let null = style == ScalarStyle::Plain
                     && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let value = if null { Value::Null } else { Value::Scalar(text.into_owned()) };
+                let value = if null {
+                    Value::Null
+                } else {
+                    Value::Scalar(text.into_owned())
+                };
                 if mark.end > self.last {
                     self.last = mark.end;
                 }
@@ -173,7 +194,16 @@ impl Builder<'_> {
             }
             Event::MappingStart(anchor, _) => {
                 let (entries, seen) = (Vec::new(), HashMap::new());
-                self.open(mark, anchor, Open::Map { entries, seen, key: Key::Awaited })?;
+                self.open(
+                    mark,
+                    anchor,
+                    Open::Map {
+                        entries,
+                        seen,
+                        key: Key::Awaited,
+                        template: false,
+                    },
+                )?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -187,7 +217,8 @@ impl Builder<'_> {
             return Some(());
         }
         let problem = Problem::error("syntax", mark, "A second document begins here");
-        self.report.add(problem.label("a lab file is one YAML document"));
+        self.report
+            .add(problem.label("a lab file is one YAML document"));
         None
     }
 
@@ -197,19 +228,25 @@ impl Builder<'_> {
             column: marker.col() + 1,
         };
         let start = position(span.start);
-        Mark { file: self.file, start, end: position(span.end).max(start) }
+        Mark {
+            file: self.file,
+            start,
+            end: position(span.end).max(start),
+        }
     }
 
     fn grow(&mut self, by: usize, depth: usize, mark: Mark) -> Option<()> {
         self.nodes = self.nodes.saturating_add(by);
         if self.nodes > MAX_NODES {
             let problem = Problem::error("too-large", mark, "The file has too many values");
-            self.report.add(problem.label(format!("more than {MAX_NODES}, aliases included")));
+            self.report
+                .add(problem.label(format!("more than {MAX_NODES}, aliases included")));
             return None;
         }
         if depth > MAX_DEPTH {
             let problem = Problem::error("too-deep", mark, "The file is nested too deeply");
-            self.report.add(problem.label(format!("more than {MAX_DEPTH} lists and maps")));
+            self.report
+                .add(problem.label(format!("more than {MAX_DEPTH} lists and maps")));
             return None;
         }
         Some(())
@@ -217,21 +254,32 @@ impl Builder<'_> {
 
     fn open(&mut self, mark: Mark, anchor: usize, content: Open) -> Option<()> {
         self.grow(1, self.stack.len() + 1, mark)?;
-        self.stack.push(Frame { start: mark.start, anchor, content });
+        self.stack.push(Frame {
+            start: mark.start,
+            anchor,
+            content,
+        });
         Some(())
     }
 
     fn close(&mut self, span: Span) {
-        let Some(frame) = self.stack.pop() else { return };
+        let Some(frame) = self.stack.pop() else {
+            return;
+        };
         // A block ends where the next token begins, which may be lines below:
         // the end of its last scalar is what a reader takes for its end.
         if !span.is_empty() {
             self.last = self.mark(span).end;
         }
         let end = self.last.max(frame.start);
-        let mark = Mark { file: self.file, start: frame.start, end };
+        let mark = Mark {
+            file: self.file,
+            start: frame.start,
+            end,
+        };
         let value = match frame.content {
             Open::List(items) => Value::List(items),
+            Open::Map { template: true, .. } => Value::Null,
             Open::Map { entries, .. } => Value::Map(self.merge(entries)),
         };
         self.keep(frame.anchor, Tree { mark, value });
@@ -252,14 +300,24 @@ impl Builder<'_> {
         };
         match &mut frame.content {
             Open::List(items) => items.push(tree),
-            Open::Map { entries, seen, key } => match std::mem::replace(key, Key::Awaited) {
-                Key::Read(key, key_mark) => entries.push(Entry { key, key_mark, value: tree }),
+            Open::Map {
+                entries,
+                seen,
+                key,
+                template,
+            } => match std::mem::replace(key, Key::Awaited) {
+                Key::Read(key, key_mark) => entries.push(Entry {
+                    key,
+                    key_mark,
+                    value: tree,
+                }),
                 Key::Dropped => {}
                 Key::Awaited => {
                     *key = match new_key(tree, seen, &self.lines) {
                         Ok((text, mark)) => Key::Read(text, mark),
                         Err(problem) => {
-                            self.report.add(problem);
+                            *template |= problem.code == "unquoted-template";
+                            self.report.add(*problem);
                             Key::Dropped
                         }
                     }
@@ -279,8 +337,10 @@ impl Builder<'_> {
             };
             for map in maps {
                 let Value::Map(others) = map.value else {
-                    let problem = Problem::error("wrong-type", map.mark, "`<<` does not name a map");
-                    self.report.add(problem.label("expected an alias such as `*base`"));
+                    let problem =
+                        Problem::error("wrong-type", map.mark, "`<<` does not name a map");
+                    self.report
+                        .add(problem.label("expected an alias such as `*base`"));
                     continue;
                 };
                 for other in others {
@@ -295,8 +355,15 @@ impl Builder<'_> {
 
     fn syntax(&mut self, error: &saphyr_parser::ScanError) {
         let marker = error.marker();
-        let start = Position { line: marker.line().max(1), column: marker.col() + 1 };
-        let mark = Mark { file: self.file, start, end: start };
+        let start = Position {
+            line: marker.line().max(1),
+            column: marker.col() + 1,
+        };
+        let mark = Mark {
+            file: self.file,
+            start,
+            end: start,
+        };
         let line = self.lines.get(start.line - 1).copied().unwrap_or_default();
         let hint = if line.contains("{{") {
             Some("put a value that begins with `{{` in quotes: \"{{ name }}\"".to_owned())
@@ -315,17 +382,19 @@ fn new_key(
     tree: Tree,
     seen: &mut HashMap<String, Mark>,
     lines: &[&str],
-) -> Result<(String, Mark), Problem> {
+) -> Result<(String, Mark), Box<Problem>> {
     let mark = tree.mark;
     let text = match tree.value {
         Value::Scalar(text) => text,
         Value::Null => "null".to_owned(),
-        Value::List(_) | Value::Map(_) => return Err(no_key(mark, lines)),
+        Value::List(_) | Value::Map(_) => return Err(Box::new(no_key(mark, lines))),
     };
     if let Some(first) = seen.get(&text) {
         let message = format!("Key `{text}` stands here twice");
         let label = format!("first on line {}", first.start.line);
-        return Err(Problem::error("duplicate-key", mark, message).label(label));
+        return Err(Box::new(
+            Problem::error("duplicate-key", mark, message).label(label),
+        ));
     }
     seen.insert(text.clone(), mark);
     Ok((text, mark))
@@ -341,6 +410,10 @@ fn no_key(mark: Mark, lines: &[&str]) -> Problem {
             .label("YAML takes this for a map")
             .hint("put quotes around it: \"{{ name }}\"");
     }
-    Problem::error("wrong-type", mark, "A list or map stands in the place of a key")
-        .label("expected a word")
+    Problem::error(
+        "wrong-type",
+        mark,
+        "A list or map stands in the place of a key",
+    )
+    .label("expected a word")
 }

@@ -7,15 +7,24 @@ use std::path::PathBuf;
 
 fn example(name: &str, sets: &[(&str, &str)]) -> Loaded {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let examples = root.ancestors().nth(2).expect("the crate lies in the workspace").join("examples");
-    let sets: BTreeMap<_, _> =
-        sets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let examples = root
+        .ancestors()
+        .nth(2)
+        .expect("the crate lies in the workspace")
+        .join("examples");
+    let sets: BTreeMap<_, _> = sets
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     load(&OsFiles, &examples.join(name).join("nestlab.yaml"), &sets)
 }
 
 fn check(name: &str, sets: &[(&str, &str)]) -> nestlab_model::Lab {
     let loaded = example(name, sets);
-    let bad = loaded.diagnostics.iter().any(|d| d.severity < Severity::Note);
+    let bad = loaded
+        .diagnostics
+        .iter()
+        .any(|d| d.severity < Severity::Note);
     assert!(!bad, "{}", loaded.render(&PathBuf::new(), false));
     loaded.lab.expect("a lab without errors")
 }
@@ -28,7 +37,12 @@ fn hello_loads() {
 #[test]
 fn flat_loads() {
     let lab = check("flat", &[]);
-    let ports: Vec<_> = lab.layer.nodes.iter().map(|node| node.ports[0].to_string()).collect();
+    let ports: Vec<_> = lab
+        .layer
+        .nodes
+        .iter()
+        .map(|node| node.ports[0].to_string())
+        .collect();
     assert_eq!(ports, ["8500:8500", "8501:8500", "8502:8500"]);
 }
 
@@ -39,14 +53,20 @@ fn consul_ha_loads_in_every_shape() {
     let reference = [("cpus", "4"), ("memory", "6GiB"), ("server_memory", "1GiB")];
     check("consul-ha", &reference);
     check("consul-ha", &[("servers", "5"), ("memory", "3GiB")]);
-    check("consul-ha", &[("server_image", "consul-release"), ("acl", "true")]);
+    check(
+        "consul-ha",
+        &[("server_image", "consul-release"), ("acl", "true")],
+    );
 }
 
 #[test]
 fn consul_servers_know_each_other() {
     let lab = check("consul-ha", &[]);
     let consul = lab.layer.descend(&"l1/consul-2".parse().unwrap()).unwrap();
-    assert_eq!(consul.provision[0].env["PEERS"], "10.10.10.11 10.10.10.12 10.10.10.13");
+    assert_eq!(
+        consul.provision[0].env["PEERS"],
+        "10.10.10.11 10.10.10.12 10.10.10.13"
+    );
     let nestlab_model::ProvisionAction::Shell { script, args } = &consul.provision[0].action else {
         panic!("a script");
     };

@@ -26,7 +26,11 @@ struct Search<'a> {
 
 impl Check<'_> {
     pub(super) fn dependency_cycles(&mut self, layer: &Layer, path: &NodePath) {
-        let numbers = layer.nodes.iter().enumerate().map(|(number, node)| (&node.name, number));
+        let numbers = layer
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(number, node)| (&node.name, number));
         let mut search = Search {
             layer,
             numbers: numbers.collect(),
@@ -44,14 +48,24 @@ impl Check<'_> {
 
     fn report_cycle(&mut self, layer: &Layer, path: &NodePath, cycle: &[usize]) {
         let [.., last] = cycle else { return };
-        let names: Vec<&str> =
-            cycle.iter().chain(&cycle[..1]).map(|n| layer.nodes[*n].name.as_str()).collect();
+        let names: Vec<&str> = cycle
+            .iter()
+            .chain(&cycle[..1])
+            .map(|n| layer.nodes[*n].name.as_str())
+            .collect();
         let closing = &layer.nodes[*last];
-        let position = closing.depends_on.iter().position(|d| d.node.as_str() == names[0]);
-        let mark = self
-            .marks
-            .get(&path.child(&closing.name), Part::Dependency(position.unwrap_or_default()));
-        let message = format!("Nodes depend on each other in a circle: {}", names.join(" → "));
+        let position = closing
+            .depends_on
+            .iter()
+            .position(|d| d.node.as_str() == names[0]);
+        let mark = self.marks.get(
+            &path.child(&closing.name),
+            Part::Dependency(position.unwrap_or_default()),
+        );
+        let message = format!(
+            "Nodes depend on each other in a circle: {}",
+            names.join(" → ")
+        );
         let problem = Problem::error("dependency-cycle", mark, message);
         self.report.add(problem.label("closes the circle"));
     }
@@ -62,7 +76,11 @@ impl Search<'_> {
         match self.visits[number] {
             Visit::Done => {}
             Visit::Open => {
-                let from = self.way.iter().position(|n| *n == number).unwrap_or_default();
+                let from = self
+                    .way
+                    .iter()
+                    .position(|n| *n == number)
+                    .unwrap_or_default();
                 self.cycles.push(self.way[from..].to_vec());
             }
             Visit::New => {

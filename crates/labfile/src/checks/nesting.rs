@@ -10,7 +10,11 @@ impl Check<'_> {
         if node.nested {
             return;
         }
-        let needing = node.inside.nodes.iter().filter(|child| child.accel != AcceleratorChoice::Tcg);
+        let needing = node
+            .inside
+            .nodes
+            .iter()
+            .filter(|child| child.accel != AcceleratorChoice::Tcg);
         let names: Vec<&str> = needing.map(|child| child.name.as_str()).collect();
         if names.is_empty() {
             return;
@@ -22,6 +26,10 @@ impl Check<'_> {
             node.name
         );
         let mark = self.marks.get(path, Part::Inside);
-        self.report.add(Problem::error("nesting-off", mark, message).label(label).hint(hint));
+        self.report.add(
+            Problem::error("nesting-off", mark, message)
+                .label(label)
+                .hint(hint),
+        );
     }
 }

@@ -6,8 +6,30 @@ use crate::marks::Part;
 use crate::report::Problem;
 use crate::resolve::overlap;
 use nestlab_model::{Layer, Network, NetworkMode, Node, NodePath};
+use std::collections::HashMap;
 
 impl Check<'_> {
+    /// Ethernet addresses are hashes of names: a clash is as good as
+    /// impossible, and would be as good as impossible to find.
+    pub(super) fn macs(&mut self, layer: &Layer, path: &NodePath) {
+        let mut owners = HashMap::new();
+        for node in &layer.nodes {
+            for endpoint in &node.endpoints {
+                let key = (&endpoint.network, endpoint.mac);
+                let Some(other) = owners.insert(key, &node.name) else {
+                    continue;
+                };
+                let message = format!(
+                    "`{}` and `{other}` have the same Ethernet address {}",
+                    node.name, endpoint.mac
+                );
+                let mark = self.marks.get(&path.child(&node.name), Part::Node);
+                self.report
+                    .add(Problem::error("mac-clash", mark, message).hint("rename one"));
+            }
+        }
+    }
+
     pub(super) fn subnets(
         &mut self,
         layer: &Layer,
@@ -18,7 +40,9 @@ impl Check<'_> {
             let outer = above.iter().flat_map(|(layer, path)| {
                 layer.networks.iter().map(move |network| (network, *path))
             });
-            let beside = layer.networks[..position].iter().map(|network| (network, path));
+            let beside = layer.networks[..position]
+                .iter()
+                .map(|network| (network, path));
             let others: Vec<_> = outer.chain(beside).collect();
             for (other, at) in others {
                 self.subnet_pair((network, path), (other, at));
@@ -28,7 +52,8 @@ impl Check<'_> {
 
     fn subnet_pair(&mut self, one: (&Network, &NodePath), other: (&Network, &NodePath)) {
         let part = |network: &Network| Part::Network(network.name.clone());
-        let wrong = |(network, path): (&Network, &NodePath)| self.marks.is_wrong(path, part(network));
+        let wrong =
+            |(network, path): (&Network, &NodePath)| self.marks.is_wrong(path, part(network));
         if wrong(one) || wrong(other) || !overlap(&one.0.subnet, &other.0.subnet) {
             return;
         }
@@ -44,14 +69,25 @@ impl Check<'_> {
         let label = format!("`{}` stands {place}, line {line}", other.0.name);
         let mark = self.marks.get(one.1, part(one.0));
         let problem = Problem::error("subnet-overlap", mark, message).label(label);
-        self.report.add(problem.hint("networks on one path of the tree need subnets of their own"));
+        self.report
+            .add(problem.hint("networks on one path of the tree need subnets of their own"));
     }
 
     /// What leaves an inner network in mode nat crosses the parent's own.
     pub(super) fn mtu(&mut self, layer: &Layer, node: &Node, path: &NodePath) {
-        let outer = node.endpoints.iter().filter_map(|endpoint| layer.network(&endpoint.network));
-        let Some(narrow) = outer.min_by_key(|network| network.mtu) else { return };
-        for inner in node.inside.networks.iter().filter(|n| n.mode == NetworkMode::Nat) {
+        let outer = node
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| layer.network(&endpoint.network));
+        let Some(narrow) = outer.min_by_key(|network| network.mtu) else {
+            return;
+        };
+        for inner in node
+            .inside
+            .networks
+            .iter()
+            .filter(|n| n.mode == NetworkMode::Nat)
+        {
             if inner.mtu <= narrow.mtu {
                 continue;
             }
@@ -61,7 +97,8 @@ impl Check<'_> {
             );
             let mark = self.marks.get(path, Part::Network(inner.name.clone()));
             let hint = format!("set `mtu: {}` or less", narrow.mtu);
-            self.report.add(Problem::warning("mtu", mark, message).hint(hint));
+            self.report
+                .add(Problem::warning("mtu", mark, message).hint(hint));
         }
     }
 }

@@ -46,14 +46,22 @@ impl Check<'_> {
         if port.target.is_host() || node.inside.descend(&port.target).is_some() {
             return;
         }
-        let below: Vec<String> =
-            node.inside.walk().iter().map(|(path, _)| path.to_string()).collect();
+        let below: Vec<String> = node
+            .inside
+            .walk()
+            .iter()
+            .map(|(path, _)| path.to_string())
+            .collect();
         let known = || below.iter().map(String::as_str);
         let hint = did_you_mean(&port.target.to_string(), known())
             .unwrap_or_else(|| format!("inside `{path}`: {}", list(known())));
         let message = format!("The port leads to `{}`, which is not there", port.target);
         let problem = Problem::error("unknown-node", mark, message);
-        self.report.add(problem.label(format!("not a node inside `{path}`")).hint(hint));
+        self.report.add(
+            problem
+                .label(format!("not a node inside `{path}`"))
+                .hint(hint),
+        );
     }
 }
 

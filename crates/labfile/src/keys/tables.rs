@@ -5,16 +5,26 @@ use super::Shape::{
     Size, Subnet, Target, Text, Url,
 };
 use super::{Key, Object, Shape};
-use crate::limits::{
-    MAX_COUNT, MAX_CPUS, MAX_MTU, MIN_MTU,
-};
+use crate::limits::{MAX_COUNT, MAX_CPUS, MAX_MTU, MIN_MTU};
 
 const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Key {
-    Key { name, shape, required: false, default, doc }
+    Key {
+        name,
+        shape,
+        required: false,
+        default,
+        doc,
+    }
 }
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
-    Key { name, shape, required: true, default: "", doc }
+    Key {
+        name,
+        shape,
+        required: true,
+        default: "",
+        doc,
+    }
 }
 
 const NETWORKS: Shape = Map("NAME", &Shape::Object(&NETWORK));
@@ -27,8 +37,17 @@ pub(crate) static LAB: Object = Object {
     doc: "The whole file. A lab is a layer: networks and nodes that live in one place, here on this \
           machine. Keys that begin with `x-` are ignored; they are a place for YAML anchors.",
     keys: &[
-        required("name", Name, "The name of the lab, unique among your labs on this machine."),
-        key("description", Text, "", "What the lab is for, in a sentence."),
+        required(
+            "name",
+            Name,
+            "The name of the lab, unique among your labs on this machine.",
+        ),
+        key(
+            "description",
+            Text,
+            "",
+            "What the lab is for, in a sentence.",
+        ),
         key(
             "variables",
             TEXTS,
@@ -42,8 +61,17 @@ pub(crate) static LAB: Object = Object {
             "",
             "Images of this lab. `debian` and `hypervisor` are built in.",
         ),
-        key("networks", NETWORKS, "", "Networks of this machine's layer."),
-        required("nodes", Map("NAME", &A_NODE), "The machines on this machine."),
+        key(
+            "networks",
+            NETWORKS,
+            "",
+            "Networks of this machine's layer.",
+        ),
+        required(
+            "nodes",
+            Map("NAME", &A_NODE),
+            "The machines on this machine.",
+        ),
     ],
 };
 
@@ -59,7 +87,12 @@ pub(crate) static NETWORK: Object = Object {
             "Its addresses. The layer itself takes the first one as gateway, or the last if a node \
              has the first. Subnets on one path of the tree must not overlap.",
         ),
-        key("mtu", Integer(MIN_MTU, MAX_MTU), "1500", "The MTU of every hop, in bytes."),
+        key(
+            "mtu",
+            Integer(MIN_MTU, MAX_MTU),
+            "1500",
+            "The MTU of every hop, in bytes.",
+        ),
         key(
             "mode",
             Choice(&["nat", "isolated"]),
@@ -76,9 +109,24 @@ pub(crate) static NODE: Object = Object {
     keys: &[
         required("image", Text, "An image of `images:` or a built-in one."),
         key("kind", Choice(&["vm"]), "vm", "What realises it."),
-        key("backend", Name, "chosen by kind", "The program that runs it, such as `qemu`."),
-        key("count", Integer(1, MAX_COUNT), "", "Makes a group of so many equal nodes."),
-        key("cpus", Integer(1, MAX_CPUS), "1", "Virtual CPUs; at most those of its parent."),
+        key(
+            "backend",
+            Name,
+            "chosen by kind",
+            "The program that runs it, such as `qemu`.",
+        ),
+        key(
+            "count",
+            Integer(1, MAX_COUNT),
+            "",
+            "Makes a group of so many equal nodes.",
+        ),
+        key(
+            "cpus",
+            Integer(1, MAX_CPUS),
+            "1",
+            "Virtual CPUs; at most those of its parent.",
+        ),
         key(
             "memory",
             Size,
@@ -86,11 +134,31 @@ pub(crate) static NODE: Object = Object {
             "Memory. What is inside must fit in it, with 64 MiB more for each machine and 192 MiB \
              for the parent itself.",
         ),
-        key("disk", Size, "that of the image", "The size of the root disk."),
-        key("disks", Map("NAME", &Size), "", "Empty disks beside the root; NAME is the serial."),
-        key("kernel", Path, "the kit's", "A kernel of your own: a bzImage or an ELF file."),
+        key(
+            "disk",
+            Size,
+            "that of the image",
+            "The size of the root disk.",
+        ),
+        key(
+            "disks",
+            Map("NAME", &Size),
+            "",
+            "Empty disks beside the root; NAME is the serial.",
+        ),
+        key(
+            "kernel",
+            Path,
+            "the kit's",
+            "A kernel of your own: a bzImage or an ELF file.",
+        ),
         key("initrd", Path, "the kit's", "An initramfs of your own."),
-        key("cmdline", Text, "", "Words added to the kernel command line."),
+        key(
+            "cmdline",
+            Text,
+            "",
+            "Words added to the kernel command line.",
+        ),
         key(
             "arch",
             Choice(&["x86_64", "aarch64"]),
@@ -110,7 +178,12 @@ pub(crate) static NODE: Object = Object {
             "Whether it sees hardware virtualisation. Needed for what is inside, unless that says \
              `accel: tcg`.",
         ),
-        key("balloon", Bool, "false", "Whether memory can be taken back from it."),
+        key(
+            "balloon",
+            Bool,
+            "false",
+            "Whether memory can be taken back from it.",
+        ),
         key(
             "networks",
             Either(&[List(&Text), Map("NAME", &Shape::Object(&ENDPOINT))]),
@@ -130,8 +203,18 @@ pub(crate) static NODE: Object = Object {
             "",
             "Nodes of the same layer, or groups, that come first. In a list they must be ready.",
         ),
-        key("files", List(&Shape::Object(&FILE)), "", "Files and folders copied in first."),
-        key("env", TEXTS, "", "Environment of provisioners, probes and `exec`."),
+        key(
+            "files",
+            List(&Shape::Object(&FILE)),
+            "",
+            "Files and folders copied in first.",
+        ),
+        key(
+            "env",
+            TEXTS,
+            "",
+            "Environment of provisioners, probes and `exec`.",
+        ),
         key(
             "provision",
             List(&Shape::Object(&PROVISION)),
@@ -150,14 +233,24 @@ pub(crate) static NODE: Object = Object {
             "false",
             "Says that the group votes: an even `count` gets a warning.",
         ),
-        key("inside", Shape::Object(&INSIDE), "", "What stands inside it."),
+        key(
+            "inside",
+            Shape::Object(&INSIDE),
+            "",
+            "What stands inside it.",
+        ),
     ],
 };
 
 pub(crate) static ENDPOINT: Object = Object {
     name: "endpoint",
     doc: "A node's attachment to a network.",
-    keys: &[key("ip", Address, "the next free one from .11 on", "Its address on that network.")],
+    keys: &[key(
+        "ip",
+        Address,
+        "the next free one from .11 on",
+        "Its address on that network.",
+    )],
 };
 
 pub(crate) static DEPENDENCY: Object = Object {
@@ -175,10 +268,20 @@ pub(crate) static FILE: Object = Object {
     name: "file",
     doc: "A file or folder copied into a node: `source` or `content`, and where to.",
     keys: &[
-        key("source", Path, "", "The file or folder; a relative path starts at the lab file."),
+        key(
+            "source",
+            Path,
+            "",
+            "The file or folder; a relative path starts at the lab file.",
+        ),
         key("content", Text, "", "The text itself."),
         required("target", Target, "Where it goes."),
-        key("mode", Mode, "0644, or the source's", "Permissions of a single file."),
+        key(
+            "mode",
+            Mode,
+            "0644, or the source's",
+            "Permissions of a single file.",
+        ),
     ],
 };
 
@@ -186,11 +289,26 @@ pub(crate) static PROVISION: Object = Object {
     name: "provisioner",
     doc: "A step that sets a node up: one of `script`, `inline` and `file`.",
     keys: &[
-        key("script", Path, "", "A program text, run by its `#!` line or else by `/bin/sh`."),
+        key(
+            "script",
+            Path,
+            "",
+            "A program text, run by its `#!` line or else by `/bin/sh`.",
+        ),
         key("args", List(&Text), "", "Arguments of the script."),
         key("inline", Text, "", "Commands, run the same way."),
-        key("file", Shape::Object(&FILE), "", "A file or folder to copy in at this point."),
-        key("name", Text, "the script's file name", "What messages call the step."),
+        key(
+            "file",
+            Shape::Object(&FILE),
+            "",
+            "A file or folder to copy in at this point.",
+        ),
+        key(
+            "name",
+            Text,
+            "the script's file name",
+            "What messages call the step.",
+        ),
         key(
             "run",
             Choice(&["once", "always", "never"]),
@@ -205,12 +323,37 @@ pub(crate) static PROBE: Object = Object {
     name: "probe",
     doc: "A test that tells whether a node is ready: one of `exec`, `tcp` and `http`.",
     keys: &[
-        key("exec", Text, "", "A command line for `/bin/sh -c` that must exit with 0."),
-        key("tcp", Text, "", "`HOST:PORT`, as the node sees it, that must accept a connection."),
-        key("http", Url, "", "An `http://` address, as the node sees it, that must answer 2xx."),
-        key("matches", Text, "", "Text that the answer to `http` must contain."),
+        key(
+            "exec",
+            Text,
+            "",
+            "A command line for `/bin/sh -c` that must exit with 0.",
+        ),
+        key(
+            "tcp",
+            Text,
+            "",
+            "`HOST:PORT`, as the node sees it, that must accept a connection.",
+        ),
+        key(
+            "http",
+            Url,
+            "",
+            "An `http://` address, as the node sees it, that must answer 2xx.",
+        ),
+        key(
+            "matches",
+            Text,
+            "",
+            "Text that the answer to `http` must contain.",
+        ),
         key("interval", Duration, "1s", "Time between two tries."),
-        key("timeout", Duration, "5m", "Time after which the node has failed."),
+        key(
+            "timeout",
+            Duration,
+            "5m",
+            "Time after which the node has failed.",
+        ),
         key("hint", Text, "", "What to look at when it never succeeds."),
     ],
 };
@@ -236,10 +379,25 @@ pub(crate) static IMAGE: Object = Object {
     name: "image",
     doc: "Where a root disk comes from: one of `recipe`, `path` and `url`.",
     keys: &[
-        key("recipe", Shape::Object(&RECIPE), "", "Built here from Debian packages."),
-        key("path", Path, "", "A qcow2 or raw disk image on this machine."),
+        key(
+            "recipe",
+            Shape::Object(&RECIPE),
+            "",
+            "Built here from Debian packages.",
+        ),
+        key(
+            "path",
+            Path,
+            "",
+            "A qcow2 or raw disk image on this machine.",
+        ),
         key("url", Url, "", "A qcow2 or raw disk image to be fetched."),
-        key("sha256", Digest, "", "What the file must hash to; required with `url`."),
+        key(
+            "sha256",
+            Digest,
+            "",
+            "What the file must hash to; required with `url`.",
+        ),
     ],
 };
 
@@ -248,11 +406,31 @@ pub(crate) static RECIPE: Object = Object {
     doc: "A root file system made of Debian packages.",
     keys: &[
         required("suite", Name, "The Debian suite, such as `bookworm`."),
-        key("packages", List(&Text), "", "Packages added to the minimal system."),
-        key("files", List(&Shape::Object(&RECIPE_FILE)), "", "Files added after the packages."),
-        key("commands", List(&Text), "", "Shell commands run in the new root, after the files."),
+        key(
+            "packages",
+            List(&Text),
+            "",
+            "Packages added to the minimal system.",
+        ),
+        key(
+            "files",
+            List(&Shape::Object(&RECIPE_FILE)),
+            "",
+            "Files added after the packages.",
+        ),
+        key(
+            "commands",
+            List(&Text),
+            "",
+            "Shell commands run in the new root, after the files.",
+        ),
         key("mirror", Url, "this machine's, or Debian's", "The mirror."),
-        key("keyring", Path, "Debian's", "The keyring file that signs the mirror."),
+        key(
+            "keyring",
+            Path,
+            "Debian's",
+            "The keyring file that signs the mirror.",
+        ),
         key("size", Size, "2GiB", "The size of the file system."),
     ],
 };
@@ -261,10 +439,20 @@ pub(crate) static RECIPE_FILE: Object = Object {
     name: "recipe file",
     doc: "A file put into an image: one of `source`, `content` and `url`.",
     keys: &[
-        key("source", Path, "", "A file of this machine; a relative path starts at the lab file."),
+        key(
+            "source",
+            Path,
+            "",
+            "A file of this machine; a relative path starts at the lab file.",
+        ),
         key("content", Text, "", "The text itself."),
         key("url", Url, "", "A file to be fetched."),
-        key("sha256", Digest, "", "What that file must hash to; required with `url`."),
+        key(
+            "sha256",
+            Digest,
+            "",
+            "What that file must hash to; required with `url`.",
+        ),
         required("target", Target, "Where it goes."),
         key("mode", Mode, "0644, or the source's", "Its permissions."),
     ],

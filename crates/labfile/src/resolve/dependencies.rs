@@ -36,7 +36,8 @@ impl Resolver<'_> {
                 let problem =
                     Problem::error("wrong-type", tree.mark, "`depends_on` is a single value");
                 let label = "expected a list of nodes, or a map of nodes to conditions";
-                self.report.add(problem.label(label).hint("write `depends_on: [NODE]`"));
+                self.report
+                    .add(problem.label(label).hint("write `depends_on: [NODE]`"));
             }
         }
         let mut dependencies: Vec<Dependency> = Vec::new();
@@ -55,7 +56,9 @@ impl Resolver<'_> {
     fn condition(&mut self, tree: &Tree, mark: Mark, site: &Site) -> DependencyCondition {
         use DependencyCondition::{Ready, Started};
         let fields = Fields::read(tree, &DEPENDENCY, mark, &mut self.report);
-        let Some(tree) = fields.and_then(|fields| fields.get("condition")) else { return Ready };
+        let Some(tree) = fields.and_then(|fields| fields.get("condition")) else {
+            return Ready;
+        };
         // Compose's words are what fingers know.
         let choices = [
             ("started", Started),
@@ -63,7 +66,9 @@ impl Resolver<'_> {
             ("service_started", Started),
             ("service_healthy", Ready),
         ];
-        self.reader(&site.scope).choice(tree, "condition", &choices).unwrap_or(Ready)
+        self.reader(&site.scope)
+            .choice(tree, "condition", &choices)
+            .unwrap_or(Ready)
     }
 
     /// The nodes that a name stands for.
@@ -87,18 +92,26 @@ impl Resolver<'_> {
         }
         if name == group.base || name == member.name.as_str() {
             let message = format!("`{name}` depends on itself");
-            self.report.add(Problem::error("self-dependency", mark, message));
+            self.report
+                .add(Problem::error("self-dependency", mark, message));
             return Vec::new();
         }
         if let Some(group) = groups.iter().find(|group| group.base == name) {
-            return group.members.iter().map(|member| member.name.clone()).collect();
+            return group
+                .members
+                .iter()
+                .map(|member| member.name.clone())
+                .collect();
         }
         let bases = groups.iter().map(|group| group.base.as_str());
-        let known: Vec<&str> = bases.chain(members().map(|member| member.name.as_str())).collect();
+        let known: Vec<&str> = bases
+            .chain(members().map(|member| member.name.as_str()))
+            .collect();
         let hint = did_you_mean(name, known.iter().copied())
             .unwrap_or_else(|| format!("nodes of this layer: {}", list(known)));
         let problem = Problem::error("unknown-node", mark, format!("Unknown node `{name}`"));
-        self.report.add(problem.label("not a node of this layer").hint(hint));
+        self.report
+            .add(problem.label("not a node of this layer").hint(hint));
         Vec::new()
     }
 }

@@ -34,9 +34,9 @@ enum Address {
 pub(super) fn wants_default(tree: Option<&Tree>) -> bool {
     match tree.map(|tree| &tree.value) {
         None => true,
-        Some(Value::List(items)) => {
-            items.iter().any(|item| matches!(&item.value, Value::Scalar(t) if t == DEFAULT))
-        }
+        Some(Value::List(items)) => items
+            .iter()
+            .any(|item| matches!(&item.value, Value::Scalar(t) if t == DEFAULT)),
         Some(Value::Map(entries)) => entries.iter().any(|entry| entry.key == DEFAULT),
         Some(_) => false,
     }
@@ -52,7 +52,13 @@ impl Resolver<'_> {
     ) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         match tree.map(|tree| &tree.value) {
-            None => self.attach(DEFAULT, member.mark, Address::Automatic, drafts, &mut wanted),
+            None => self.attach(
+                DEFAULT,
+                member.mark,
+                Address::Automatic,
+                drafts,
+                &mut wanted,
+            ),
             Some(Value::List(items)) => {
                 for item in items {
                     if let Some(name) = self.reader(&member.scope).text(item, "networks") {
@@ -73,9 +79,11 @@ impl Resolver<'_> {
             }
             Some(_) => {
                 let tree = tree.expect("the value was just looked at");
-                let problem = Problem::error("wrong-type", tree.mark, "`networks` is a single value");
+                let problem =
+                    Problem::error("wrong-type", tree.mark, "`networks` is a single value");
                 let label = "expected a list of networks, or a map of networks to addresses";
-                self.report.add(problem.label(label).hint("write `networks: [NAME]`"));
+                self.report
+                    .add(problem.label(label).hint("write `networks: [NAME]`"));
             }
         }
         wanted
@@ -93,23 +101,32 @@ impl Resolver<'_> {
             let known = || drafts.iter().map(|draft| draft.name.as_str());
             let hint = did_you_mean(name, known())
                 .unwrap_or_else(|| format!("networks of this layer: {}", list(known())));
-            let problem = Problem::error("unknown-network", mark, format!("Unknown network `{name}`"));
-            self.report.add(problem.label("not a network of this layer").hint(hint));
+            let problem =
+                Problem::error("unknown-network", mark, format!("Unknown network `{name}`"));
+            self.report
+                .add(problem.label("not a network of this layer").hint(hint));
             return;
         };
         if wanted.iter().any(|other| other.draft == draft) {
             let message = format!("Network `{name}` stands here twice");
-            self.report.add(Problem::error("duplicate-network", mark, message));
+            self.report
+                .add(Problem::error("duplicate-network", mark, message));
             return;
         }
-        wanted.push(Wanted { draft, address, mark });
+        wanted.push(Wanted {
+            draft,
+            address,
+            mark,
+        });
     }
 
     fn address(&mut self, tree: &Tree, mark: Mark, member: &Member) -> (Address, Mark) {
         let Some(fields) = Fields::read(tree, &ENDPOINT, mark, &mut self.report) else {
             return (Address::Wrong, mark);
         };
-        let Some(tree) = fields.get("ip") else { return (Address::Automatic, mark) };
+        let Some(tree) = fields.get("ip") else {
+            return (Address::Automatic, mark);
+        };
         let Some(text) = self.reader(&member.scope).text(tree, "ip") else {
             return (Address::Wrong, tree.mark);
         };
@@ -119,16 +136,20 @@ impl Resolver<'_> {
             return (Address::Wrong, tree.mark);
         }
         let expected = "an IPv4 address such as `10.10.10.11`";
-        let parsed = self.reader(&member.scope).parse(tree, "ip", expected, |text| {
-            text.parse().map_err(|_| explain_address(text))
-        });
+        let parsed = self
+            .reader(&member.scope)
+            .parse(tree, "ip", expected, |text| {
+                text.parse().map_err(|_| explain_address(text))
+            });
         (parsed.map_or(Address::Wrong, Address::Given), tree.mark)
     }
 
     /// Gives a node the address it asks for, if it can have it.
     fn take(&mut self, wanted: &mut Wanted, member: &Member, drafts: &mut [Draft]) {
         let draft = &mut drafts[wanted.draft];
-        let Address::Given(address) = wanted.address else { return };
+        let Address::Given(address) = wanted.address else {
+            return;
+        };
         let Some(subnet) = draft.subnet else {
             wanted.address = Address::Wrong;
             return;
@@ -138,8 +159,15 @@ impl Resolver<'_> {
             let label = format!("expected an address of {subnet}");
             Some(Problem::error("address-outside", wanted.mark, message).label(label))
         } else if address == subnet.network() || address == subnet.broadcast() {
-            let what = if address == subnet.network() { "network itself" } else { "broadcast" };
-            let message = format!("Address {address} is that of the {what}");
+            let what = if address == subnet.network() {
+                "network"
+            } else {
+                "broadcast"
+            };
+            let message = format!(
+                "Address {address} is the {what} address of `{}`",
+                draft.name
+            );
             let (first, last) = bounds(&subnet);
             let label = format!("expected {first} to {last}");
             Some(Problem::error("address-reserved", wanted.mark, message).label(label))
@@ -151,7 +179,11 @@ impl Resolver<'_> {
             } else {
                 "leave `ip` out for the next free one"
             };
-            Some(problem.label(format!("wanted by `{}` too", member.name)).hint(hint))
+            Some(
+                problem
+                    .label(format!("wanted by `{}` too", member.name))
+                    .hint(hint),
+            )
         } else {
             draft.owners.insert(address, member.name.to_string());
             None
@@ -167,9 +199,13 @@ impl Resolver<'_> {
         draft.subnet?;
         let gateway = draft.gateway();
         if gateway.is_none() {
-            let message = format!("Network `{}` has no address left for its gateway", draft.name);
+            let message = format!(
+                "Network `{}` has no address left for its gateway",
+                draft.name
+            );
             let problem = Problem::error("gateway-clash", draft.mark, message);
-            self.report.add(problem.label("nodes have the first and the last address"));
+            self.report
+                .add(problem.label("nodes have the first and the last address"));
         }
         gateway
     }
@@ -229,6 +265,8 @@ fn explain_address(text: &str) -> String {
     if text.contains('/') {
         return "leave the prefix length out: it is that of the subnet".into();
     }
-    let large = text.split('.').find(|part| part.parse::<u64>().is_ok_and(|number| number > 255));
+    let large = text
+        .split('.')
+        .find(|part| part.parse::<u64>().is_ok_and(|number| number > 255));
     large.map_or(String::new(), |part| format!("{part} is larger than 255"))
 }

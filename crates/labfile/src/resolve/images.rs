@@ -4,7 +4,7 @@ use super::paths::Want;
 use super::{Resolver, Unit};
 use crate::fields::Fields;
 use crate::keys::{IMAGE, RECIPE, RECIPE_FILE};
-use crate::limits::{MIN_DISK, MAX_SCRIPT};
+use crate::limits::{MAX_SCRIPT, MIN_DISK};
 use crate::report::{Problem, did_you_mean, list};
 use crate::template::Scope;
 use crate::yaml::Tree;
@@ -35,11 +35,10 @@ impl Resolver<'_> {
     }
 
     fn image_spec(&mut self, unit: &Unit, fields: &Fields<'_>, scope: &Scope) -> Option<ImageSpec> {
-        let digest = match fields.get("sha256") {
-            Some(tree) => Some(self.digest(tree, scope)?),
-            None => None,
-        };
-        match fields.one_of(&["recipe", "path", "url"], &mut self.report)? {
+        let written = fields.get("sha256");
+        let digest = written.and_then(|tree| self.digest(tree, scope));
+        let sound = written.is_none() || digest.is_some();
+        let spec = match fields.one_of(&["recipe", "path", "url"], &mut self.report)? {
             "recipe" => {
                 let mark = fields.key_mark("recipe");
                 let recipe = Fields::read(fields.get("recipe")?, &RECIPE, mark, &mut self.report)?;
@@ -47,31 +46,37 @@ impl Resolver<'_> {
             }
             "path" => {
                 let path = self.existing(unit, fields.get("path")?, "path", scope, Want::File)?;
-                Some(ImageSpec::File { path, sha256: digest })
+                Some(ImageSpec::File {
+                    path,
+                    sha256: digest,
+                })
             }
             _ => {
-                let url = self.reader(scope).url(fields.get("url")?, "url", WEB)?;
-                let sha256 = self.needed_digest(fields, digest)?;
-                Some(ImageSpec::Url { url, sha256 })
+                let url = self.reader(scope).url(fields.get("url")?, "url", WEB);
+                self.needs_digest(fields);
+                url.zip(digest)
+                    .map(|(url, sha256)| ImageSpec::Url { url, sha256 })
             }
-        }
+        };
+        spec.filter(|_| sound)
     }
 
     fn digest(&mut self, tree: &Tree, scope: &Scope) -> Option<Digest> {
-        self.reader(scope).parse(tree, "sha256", "64 hexadecimal digits", |text| {
-            text.parse().map_err(|_| "")
-        })
+        self.reader(scope)
+            .parse(tree, "sha256", "64 hexadecimal digits", |text| {
+                text.parse().map_err(|_| "")
+            })
     }
 
     /// What is fetched must be known beforehand.
-    fn needed_digest(&mut self, fields: &Fields<'_>, digest: Option<Digest>) -> Option<Digest> {
-        if digest.is_none() {
+    fn needs_digest(&mut self, fields: &Fields<'_>) {
+        if fields.get("sha256").is_none() {
             let mark = fields.key_mark("url");
             let problem = Problem::error("missing-key", mark, "`url` needs `sha256`");
             let hint = "`sha256sum FILE` prints it";
-            self.report.add(problem.label("what the file must hash to").hint(hint));
+            self.report
+                .add(problem.label("what the file must hash to").hint(hint));
         }
-        digest
     }
 
     /// Values that are wrong are left out: the error keeps the lab from being
@@ -108,11 +113,15 @@ impl Resolver<'_> {
     }
 
     fn packages(&mut self, tree: &Tree, scope: &Scope) -> Vec<String> {
-        let items = self.reader(scope).list(tree, "packages").unwrap_or_default();
+        let items = self
+            .reader(scope)
+            .list(tree, "packages")
+            .unwrap_or_default();
         let package = |item| {
-            self.reader(scope).parse(item, "packages", "the name of a Debian package", |text| {
-                plain_word(text).ok_or("")
-            })
+            self.reader(scope)
+                .parse(item, "packages", "the name of a Debian package", |text| {
+                    plain_word(text).ok_or("")
+                })
         };
         items.iter().filter_map(package).collect()
     }
@@ -122,18 +131,26 @@ impl Resolver<'_> {
         let source = match fields.one_of(&["source", "content", "url"], &mut self.report)? {
             "url" => {
                 let url = self.reader(scope).url(fields.get("url")?, "url", WEB);
-                let digest = match fields.get("sha256") {
-                    Some(tree) => Some(self.digest(tree, scope)?),
-                    None => None,
-                };
-                let sha256 = self.needed_digest(&fields, digest)?;
-                url.map(|url| FileSource::Url { url, sha256 })
+                let digest = fields
+                    .get("sha256")
+                    .and_then(|tree| self.digest(tree, scope));
+                self.needs_digest(&fields);
+                url.zip(digest)
+                    .map(|(url, sha256)| FileSource::Url { url, sha256 })
             }
             _ => self.file_source(unit, &fields, scope, Want::File),
         };
-        let target = fields.get("target").and_then(|t| self.reader(scope).target(t, "target"));
-        let mode = fields.get("mode").and_then(|t| self.reader(scope).mode(t, "mode"));
-        Some(RecipeFile { source: source?, target: target?, mode })
+        let target = fields
+            .get("target")
+            .and_then(|t| self.reader(scope).target(t, "target"));
+        let mode = fields
+            .get("mode")
+            .and_then(|t| self.reader(scope).mode(t, "mode"));
+        Some(RecipeFile {
+            source: source?,
+            target: target?,
+            mode,
+        })
     }
 
     /// `source:` or `content:`.
@@ -145,13 +162,16 @@ impl Resolver<'_> {
         want: Want,
     ) -> Option<FileSource> {
         if let Some(tree) = fields.get("source") {
-            return self.existing(unit, tree, "source", scope, want).map(FileSource::Host);
+            return self
+                .existing(unit, tree, "source", scope, want)
+                .map(FileSource::Host);
         }
         let tree = fields.get("content")?;
         let text = self.reader(scope).text(tree, "content")?;
         if text.len() as u64 > MAX_SCRIPT {
             let problem = Problem::error("too-large", tree.mark, "`content` is too large");
-            self.report.add(problem.label("at most 1 MiB").hint("use `source:` instead"));
+            self.report
+                .add(problem.label("at most 1 MiB").hint("use `source:` instead"));
             return None;
         }
         Some(FileSource::Inline(text))
@@ -161,7 +181,11 @@ impl Resolver<'_> {
         let expected = "a size such as `20GiB`";
         self.reader(scope).parse(tree, key, expected, |text| {
             let size: ByteSize = text.parse().map_err(|error| format!("{error}"))?;
-            if size < MIN_DISK { Err(format!("at least {MIN_DISK}")) } else { Ok(size) }
+            if size < MIN_DISK {
+                Err(format!("at least {MIN_DISK}"))
+            } else {
+                Ok(size)
+            }
         })
     }
 
@@ -175,12 +199,24 @@ impl Resolver<'_> {
             None => builtin.get(name).cloned().map(Some),
         });
         let (Some(name), Some(spec)) = (name, found) else {
-            let known = || unit.images.keys().chain(builtin.keys()).map(ImageName::as_str);
+            let known = || {
+                unit.images
+                    .keys()
+                    .chain(builtin.keys())
+                    .map(ImageName::as_str)
+            };
             let hint = did_you_mean(&text, known())
                 .unwrap_or_else(|| format!("known images: {}", list(known())));
-            let problem =
-                Problem::error("unknown-image", tree.mark, format!("Unknown image `{text}`"));
-            self.report.add(problem.label("neither in `images:` nor built in").hint(hint));
+            let problem = Problem::error(
+                "unknown-image",
+                tree.mark,
+                format!("Unknown image `{text}`"),
+            );
+            self.report.add(
+                problem
+                    .label("neither in `images:` nor built in")
+                    .hint(hint),
+            );
             return None;
         };
         let spec = spec?;

@@ -4,6 +4,7 @@
 use super::endpoints::{Wanted, wants_default};
 use super::networks::Draft;
 use super::paths::{clean, resolve};
+use super::variables::Given;
 use super::{Resolver, Site, Unit};
 use crate::fields::Fields;
 use crate::keys::{INSIDE, LAB, NODE};
@@ -52,7 +53,9 @@ impl Resolver<'_> {
             share_addresses(group, endpoints);
         }
         let taken = site.taken.iter().copied();
-        let taken: Vec<_> = taken.chain(drafts.iter().filter_map(|draft| draft.subnet)).collect();
+        let taken: Vec<_> = taken
+            .chain(drafts.iter().filter_map(|draft| draft.subnet))
+            .collect();
         let mut layer = Layer::default();
         for (draft, gateway) in drafts.iter().zip(gateways) {
             layer.networks.push(draft.finish(gateway));
@@ -64,7 +67,9 @@ impl Resolver<'_> {
                     scope: member.scope.clone(),
                     taken: taken.clone(),
                 };
-                layer.nodes.push(self.node(unit, group, member, &groups, endpoints, &site));
+                layer
+                    .nodes
+                    .push(self.node(unit, group, member, &groups, endpoints, &site));
             }
         }
         layer
@@ -72,7 +77,10 @@ impl Resolver<'_> {
 
     fn groups<'t>(&mut self, nodes: Option<&'t Tree>, site: &Site) -> Vec<Group<'t>> {
         let entries = match nodes {
-            Some(tree) => self.reader(&site.scope).map(tree, "nodes").unwrap_or_default(),
+            Some(tree) => self
+                .reader(&site.scope)
+                .map(tree, "nodes")
+                .unwrap_or_default(),
             None => &[],
         };
         let mut names = HashMap::new();
@@ -96,13 +104,19 @@ impl Resolver<'_> {
         let count = match fields.get("count") {
             Some(tree) => {
                 // A group of unknown size still has a first node to check.
-                let count = self.reader(&site.scope).integer(tree, "count", 1, MAX_COUNT);
+                let count = self
+                    .reader(&site.scope)
+                    .integer(tree, "count", 1, MAX_COUNT);
                 Some(count.unwrap_or(1))
             }
             None => None,
         };
         self.quorum(&fields, count, &base, site);
-        let mut group = Group { base, fields, members: Vec::new() };
+        let mut group = Group {
+            base,
+            fields,
+            members: Vec::new(),
+        };
         for index in 1..=count.unwrap_or(1) {
             let text = match count {
                 Some(_) => format!("{}-{index}", group.base),
@@ -112,13 +126,15 @@ impl Resolver<'_> {
             if let Some(first) = names.insert(name.clone(), mark) {
                 let message = format!("Node `{name}` stands here twice");
                 let label = format!("also comes from line {}", first.start.line);
-                self.report.add(Problem::error("duplicate-node", mark, message).label(label));
+                self.report
+                    .add(Problem::error("duplicate-node", mark, message).label(label));
                 continue;
             }
             self.nodes += 1;
             if self.nodes > MAX_NODES {
                 let problem = Problem::error("too-many-nodes", mark, "The lab has too many nodes");
-                self.report.add(problem.label(format!("more than {MAX_NODES}")));
+                self.report
+                    .add(problem.label(format!("more than {MAX_NODES}")));
                 break;
             }
             let mut scope = site.scope.clone();
@@ -127,31 +143,41 @@ impl Resolver<'_> {
             scope.set("name", name.as_str());
             scope.set("index", index.to_string());
             scope.set("index0", (index - 1).to_string());
-            group.members.push(Member { name, mark, scope, counted: count.is_some() });
+            group.members.push(Member {
+                name,
+                mark,
+                scope,
+                counted: count.is_some(),
+            });
         }
         Some(group)
     }
 
     fn quorum(&mut self, fields: &Fields<'_>, count: Option<u64>, base: &str, site: &Site) {
-        let Some(tree) = fields.get("quorum") else { return };
-        let votes = self.reader(&site.scope).boolean(tree, "quorum").unwrap_or(false);
+        let Some(tree) = fields.get("quorum") else {
+            return;
+        };
+        let votes = self
+            .reader(&site.scope)
+            .boolean(tree, "quorum")
+            .unwrap_or(false);
         let count = count.unwrap_or(1);
-        if votes && count % 2 == 0 {
+        if votes && count.is_multiple_of(2) {
             let mark = fields.get("count").map_or(tree.mark, |tree| tree.mark);
             let message = format!("Group `{base}` votes with an even number of nodes, {count}");
+            let lost = (count - 1) / 2;
             let hint = format!(
-                "{} nodes survive the loss of as many: {}",
-                count - 1,
-                (count - 2) / 2
+                "{} would survive the loss of as many nodes: {lost}",
+                count - 1
             );
             let problem = Problem::warning("even-quorum", mark, message);
-            self.report.add(problem.label("expected an odd number").hint(hint));
+            self.report
+                .add(problem.label("expected an odd number").hint(hint));
         }
     }
 
     /// The endpoints of every member of every group, and the networks' gateways:
     /// addresses in the file first, then gateways, then the rest.
-    #[expect(clippy::type_complexity, reason = "groups of members of endpoints, used once")]
     fn addresses(
         &mut self,
         groups: &[Group<'_>],
@@ -198,7 +224,11 @@ impl Resolver<'_> {
             Some(tree) => self.with(tree, site),
             None => BTreeMap::new(),
         };
-        self.from(unit, from, given, site).unwrap_or_default()
+        let given = Given {
+            values: given,
+            mark: fields.key_mark("with"),
+        };
+        self.from(unit, from, &given, site).unwrap_or_default()
     }
 
     fn with(&mut self, tree: &Tree, site: &Site) -> BTreeMap<String, String> {
@@ -213,13 +243,7 @@ impl Resolver<'_> {
     }
 
     /// The layer of another lab file, with its own variables and images.
-    fn from(
-        &mut self,
-        unit: &Unit,
-        tree: &Tree,
-        given: BTreeMap<String, String>,
-        site: &Site,
-    ) -> Option<Layer> {
+    fn from(&mut self, unit: &Unit, tree: &Tree, given: &Given, site: &Site) -> Option<Layer> {
         let text = self.reader(&site.scope).text(tree, "from")?;
         let path = resolve(&unit.folder, &text);
         if path.file_name().is_some_and(|name| name == "Vagrantfile") {
@@ -229,9 +253,14 @@ impl Resolver<'_> {
         }
         let key = clean(&path);
         if self.chain.contains(&key) || self.chain.len() >= MAX_FROM {
-            let names = self.chain.iter().chain([&key]).map(|p| p.display().to_string());
+            let names = self
+                .chain
+                .iter()
+                .chain([&key])
+                .map(|p| p.display().to_string());
             let chain = names.collect::<Vec<_>>().join(" → ");
-            let problem = Problem::error("from-cycle", tree.mark, "`from` leads back to its own file");
+            let problem =
+                Problem::error("from-cycle", tree.mark, "`from` leads back to its own file");
             self.report.add(problem.label(chain));
             return None;
         }
@@ -244,12 +273,15 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        self.written.extend(super::subnets(&parsed.tree));
         let top = Mark::top(parsed.number);
         let fields = Fields::read(&parsed.tree, &LAB, top, &mut self.report)?;
-        let scope = self.variables(&fields, &given);
+        let scope = self.variables(&fields, given);
         let unit = self.unit(&path, &fields, &scope);
-        let site = Site { path: site.path.clone(), scope, taken: site.taken.clone() };
+        let site = Site {
+            path: site.path.clone(),
+            scope,
+            taken: site.taken.clone(),
+        };
         self.chain.push(key);
         let layer = self.layer(&unit, fields.get("networks"), fields.get("nodes"), &site);
         self.chain.pop();

@@ -39,11 +39,16 @@ impl Resolver<'_> {
         let mut drafts = Vec::new();
         let mut free = Vec::new();
         let entries = match tree {
-            Some(tree) => self.reader(&site.scope).map(tree, "networks").unwrap_or_default(),
+            Some(tree) => self
+                .reader(&site.scope)
+                .map(tree, "networks")
+                .unwrap_or_default(),
             None => &[],
         };
         for entry in entries {
-            let Some((draft, automatic)) = self.draft(entry, &site.scope) else { continue };
+            let Some((draft, automatic)) = self.draft(entry, &site.scope) else {
+                continue;
+            };
             if automatic {
                 free.push(drafts.len());
             }
@@ -53,7 +58,10 @@ impl Resolver<'_> {
             && drafts.iter().all(|draft| draft.name.as_str() != DEFAULT)
         {
             free.push(drafts.len());
-            drafts.push(Draft::new(NetworkName::new(DEFAULT).expect("a valid name"), mark));
+            drafts.push(Draft::new(
+                NetworkName::new(DEFAULT).expect("a valid name"),
+                mark,
+            ));
         }
         for index in free {
             drafts[index].subnet = self.free_subnet(&drafts, site);
@@ -70,10 +78,14 @@ impl Resolver<'_> {
 
     /// A network, and whether its subnet is to be chosen.
     fn draft(&mut self, entry: &Entry, scope: &Scope) -> Option<(Draft, bool)> {
-        let name = self.reader(scope).name(&entry.key, entry.key_mark, "network");
+        let name = self
+            .reader(scope)
+            .name(&entry.key, entry.key_mark, "network");
         let fields = Fields::read(&entry.value, &NETWORK, entry.key_mark, &mut self.report);
         let mut draft = Draft::new(name?, entry.key_mark);
-        let Some(fields) = fields else { return Some((draft, false)) };
+        let Some(fields) = fields else {
+            return Some((draft, false));
+        };
         let written = fields.get("subnet");
         if let Some(tree) = written {
             draft.mark = tree.mark;
@@ -85,7 +97,10 @@ impl Resolver<'_> {
         {
             draft.mtu = mtu.try_into().unwrap_or(DEFAULT_MTU);
         }
-        let modes = [("nat", NetworkMode::Nat), ("isolated", NetworkMode::Isolated)];
+        let modes = [
+            ("nat", NetworkMode::Nat),
+            ("isolated", NetworkMode::Isolated),
+        ];
         if let Some(tree) = fields.get("mode")
             && let Some(mode) = read.choice(tree, "mode", &modes)
         {
@@ -98,19 +113,24 @@ impl Resolver<'_> {
         let text = self.reader(scope).text(tree, "subnet")?;
         if text.parse::<Ipv6Net>().is_ok() {
             let problem = Problem::error("ipv6", tree.mark, "IPv6 subnets are not supported");
-            self.report.add(problem.label("expected an IPv4 subnet such as `10.10.10.0/24`"));
+            self.report
+                .add(problem.label("expected an IPv4 subnet such as `10.10.10.0/24`"));
             return None;
         }
         let expected = "an IPv4 subnet such as `10.10.10.0/24`";
-        let subnet = self.reader(scope).parse(tree, "subnet", expected, parse_subnet)?;
+        let subnet = self
+            .reader(scope)
+            .parse(tree, "subnet", expected, parse_subnet)?;
         Some(subnet)
     }
 
     /// The first 10.200.N.0/24 that is free at this place.
     fn free_subnet(&mut self, drafts: &[Draft], site: &Site) -> Option<Ipv4Net> {
         let here = drafts.iter().filter_map(|draft| draft.subnet);
-        let taken: Vec<_> =
-            here.chain(site.taken.iter().copied()).chain(self.written.iter().copied()).collect();
+        let taken: Vec<_> = here
+            .chain(site.taken.iter().copied())
+            .chain(self.written.iter().copied())
+            .collect();
         (0..=u16::MAX)
             .map(|n| Ipv4Addr::from(0x0ac8_0000_u32 + (u32::from(n) << 8)))
             // 10.200.0.0/13 is what 10.200.N.0/24 may grow into.
@@ -120,7 +140,8 @@ impl Resolver<'_> {
             .or_else(|| {
                 let mark = drafts.last().map_or(Mark::top(0), |draft| draft.mark);
                 let problem = Problem::error("no-subnet", mark, "No free subnet is left");
-                self.report.add(problem.hint("give the network a `subnet:`"));
+                self.report
+                    .add(problem.hint("give the network a `subnet:`"));
                 None
             })
     }
@@ -129,13 +150,22 @@ impl Resolver<'_> {
 impl Draft {
     fn new(name: NetworkName, mark: Mark) -> Self {
         let (mtu, mode) = (DEFAULT_MTU, NetworkMode::Nat);
-        Self { name, mark, subnet: None, mtu, mode, owners: BTreeMap::new() }
+        Self {
+            name,
+            mark,
+            subnet: None,
+            mtu,
+            mode,
+            owners: BTreeMap::new(),
+        }
     }
 
     /// The address of the layer itself: the first, or the last.
     pub fn gateway(&self) -> Option<Ipv4Addr> {
         let (first, last) = bounds(&self.subnet?);
-        [first, last].into_iter().find(|address| !self.owners.contains_key(address))
+        [first, last]
+            .into_iter()
+            .find(|address| !self.owners.contains_key(address))
     }
 
     /// The network, with its final gateway.

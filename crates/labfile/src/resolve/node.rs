@@ -32,32 +32,45 @@ impl Resolver<'_> {
         let fields = &group.fields;
         let scope = &member.scope;
         self.marks.set(&site.path, Part::Node, member.mark);
-        let image = fields.get("image").and_then(|tree| self.image(unit, tree, scope));
+        let image = fields
+            .get("image")
+            .and_then(|tree| self.image(unit, tree, scope));
         let accel = self.accelerator(fields, scope);
         self.architecture(fields, scope, accel);
         if let Some(tree) = fields.get("kind") {
-            self.reader(scope).choice(tree, "kind", &[("vm", NodeKind::Vm)]);
+            self.reader(scope)
+                .choice(tree, "kind", &[("vm", NodeKind::Vm)]);
         }
         Node {
             name: member.name.clone(),
             kind: NodeKind::Vm,
-            backend: fields.get("backend").and_then(|tree| self.backend(tree, scope)),
+            backend: fields
+                .get("backend")
+                .and_then(|tree| self.backend(tree, scope)),
             image: image.unwrap_or_else(|| ImageName::new("invalid").expect("a valid name")),
             cpus: self.cpus(fields, site),
             memory: self.memory(fields, site),
-            disk: fields.get("disk").and_then(|tree| self.disk_size(tree, "disk", scope)),
-            disks: fields.get("disks").map_or(Vec::new(), |tree| self.disks(tree, scope)),
+            disk: fields
+                .get("disk")
+                .and_then(|tree| self.disk_size(tree, "disk", scope)),
+            disks: fields
+                .get("disks")
+                .map_or(Vec::new(), |tree| self.disks(tree, scope)),
             boot: self.boot(unit, fields, scope),
             accel,
             nested: self.flag(fields, "nested", scope),
             balloon: self.flag(fields, "balloon", scope),
             endpoints,
-            ports: fields.get("ports").map_or(Vec::new(), |tree| self.ports(tree, site)),
+            ports: fields
+                .get("ports")
+                .map_or(Vec::new(), |tree| self.ports(tree, site)),
             depends_on: match fields.get("depends_on") {
                 Some(tree) => self.dependencies(tree, group, member, groups, site),
                 None => Vec::new(),
             },
-            files: fields.get("files").map_or(Vec::new(), |tree| self.files(unit, tree, scope)),
+            files: fields
+                .get("files")
+                .map_or(Vec::new(), |tree| self.files(unit, tree, scope)),
             env: match fields.get("env") {
                 Some(tree) => self.reader(scope).env(tree, "env"),
                 None => BTreeMap::new(),
@@ -84,35 +97,43 @@ impl Resolver<'_> {
 
     fn backend(&mut self, tree: &Tree, scope: &Scope) -> Option<String> {
         let name: Option<NodeName> =
-            self.reader(scope).from_str(tree, "backend", "the name of a backend such as `qemu`");
+            self.reader(scope)
+                .parsed(tree, "backend", "the name of a backend such as `qemu`");
         name.map(String::from)
     }
 
     fn cpus(&mut self, fields: &Fields<'_>, site: &Site) -> u32 {
-        let Some(tree) = fields.get("cpus") else { return 1 };
+        let Some(tree) = fields.get("cpus") else {
+            return 1;
+        };
         self.marks.set(&site.path, Part::Cpus, tree.mark);
         let cpus = self.reader(&site.scope).integer(tree, "cpus", 1, MAX_CPUS);
-        cpus.and_then(|cpus| cpus.try_into().ok()).unwrap_or_else(|| {
-            self.marks.set_wrong(&site.path, Part::Cpus);
-            1
-        })
+        cpus.and_then(|cpus| cpus.try_into().ok())
+            .unwrap_or_else(|| {
+                self.marks.set_wrong(&site.path, Part::Cpus);
+                1
+            })
     }
 
     /// In whole mebibytes: a VM has whole pages.
     fn memory(&mut self, fields: &Fields<'_>, site: &Site) -> ByteSize {
-        let Some(tree) = fields.get("memory") else { return DEFAULT_MEMORY };
+        let Some(tree) = fields.get("memory") else {
+            return DEFAULT_MEMORY;
+        };
         self.marks.set(&site.path, Part::Memory, tree.mark);
         let expected = "a size such as `512MiB`";
-        let memory = self.reader(&site.scope).parse(tree, "memory", expected, |text| {
-            let size: ByteSize = text.parse().map_err(|error| format!("{error}"))?;
-            if size >= ByteSize::gib(1 << 20) {
-                Err("no machine has so much".to_owned())
-            } else if size < MIN_MEMORY {
-                Err(too_small(text))
-            } else {
-                Ok(ByteSize::mib(size.as_mib()))
-            }
-        });
+        let memory = self
+            .reader(&site.scope)
+            .parse(tree, "memory", expected, |text| {
+                let size: ByteSize = text.parse().map_err(|error| format!("{error}"))?;
+                if size >= ByteSize::gib(1 << 20) {
+                    Err("no machine has so much".to_owned())
+                } else if size < MIN_MEMORY {
+                    Err(too_small(text))
+                } else {
+                    Ok(ByteSize::mib(size.as_mib()))
+                }
+            });
         memory.unwrap_or_else(|| {
             self.marks.set_wrong(&site.path, Part::Memory);
             DEFAULT_MEMORY
@@ -150,41 +171,56 @@ impl Resolver<'_> {
     fn boot(&mut self, unit: &Unit, fields: &Fields<'_>, scope: &Scope) -> Boot {
         let mut file = |key| {
             let tree = fields.get(key)?;
-            self.existing(unit, tree, key, scope, Want::File).map(FileSource::Host)
+            self.existing(unit, tree, key, scope, Want::File)
+                .map(FileSource::Host)
         };
         let (kernel, initrd) = (file("kernel"), file("initrd"));
         let cmdline = fields.get("cmdline").and_then(|tree| {
-            self.reader(scope).parse(tree, "cmdline", "one line", |text| {
-                let one_line = !text.chars().any(char::is_control);
-                one_line.then(|| text.to_owned()).ok_or("")
-            })
+            self.reader(scope)
+                .parse(tree, "cmdline", "one line", |text| {
+                    let one_line = !text.chars().any(char::is_control);
+                    one_line.then(|| text.to_owned()).ok_or("")
+                })
         });
-        Boot { kernel, initrd, cmdline }
+        Boot {
+            kernel,
+            initrd,
+            cmdline,
+        }
     }
 
     fn accelerator(&mut self, fields: &Fields<'_>, scope: &Scope) -> AcceleratorChoice {
         use AcceleratorChoice::{Auto, Kvm, Tcg};
-        let Some(tree) = fields.get("accel") else { return Auto };
+        let Some(tree) = fields.get("accel") else {
+            return Auto;
+        };
         let choices = [("auto", Auto), ("kvm", Kvm), ("tcg", Tcg)];
-        self.reader(scope).choice(tree, "accel", &choices).unwrap_or(Auto)
+        self.reader(scope)
+            .choice(tree, "accel", &choices)
+            .unwrap_or(Auto)
     }
 
     fn architecture(&mut self, fields: &Fields<'_>, scope: &Scope, accel: AcceleratorChoice) {
-        let Some(tree) = fields.get("arch") else { return };
+        let Some(tree) = fields.get("arch") else {
+            return;
+        };
         let known = [
             ("x86_64", "x86_64"),
             ("amd64", "x86_64"),
             ("aarch64", "aarch64"),
             ("arm64", "aarch64"),
         ];
-        let Some(arch) = self.reader(scope).choice(tree, "arch", &known) else { return };
+        let Some(arch) = self.reader(scope).choice(tree, "arch", &known) else {
+            return;
+        };
         let own = std::env::consts::ARCH;
         if arch == own {
             return;
         }
+        let guest = crate::report::article(&format!("{arch} guest"));
         let message = match accel {
-            AcceleratorChoice::Kvm => format!("KVM cannot run a {arch} guest on this machine"),
-            _ => format!("A {arch} guest on this machine is not supported"),
+            AcceleratorChoice::Kvm => format!("KVM cannot run {guest} on this machine"),
+            _ => format!("This machine cannot run {guest}"),
         };
         let problem = Problem::error("foreign-architecture", tree.mark, message);
         self.report.add(problem.label(format!("expected `{own}`")));
@@ -192,10 +228,15 @@ impl Resolver<'_> {
 
     fn ports(&mut self, tree: &Tree, site: &Site) -> Vec<PortForward> {
         let mut ports = Vec::new();
-        for item in self.reader(&site.scope).list(tree, "ports").unwrap_or_default() {
+        for item in self
+            .reader(&site.scope)
+            .list(tree, "ports")
+            .unwrap_or_default()
+        {
             let expected = "`[ADDRESS:]PORT:[NODE:]PORT[/udp]`";
-            if let Some(port) = self.reader(&site.scope).from_str(item, "ports", expected) {
-                self.marks.set(&site.path, Part::Port(ports.len()), item.mark);
+            if let Some(port) = self.reader(&site.scope).parsed(item, "ports", expected) {
+                self.marks
+                    .set(&site.path, Part::Port(ports.len()), item.mark);
                 ports.push(port);
             }
         }

@@ -28,7 +28,8 @@ impl Resolver<'_> {
         let text = self.reader(scope).text(tree, key)?;
         if text.is_empty() || text.contains('\0') {
             let problem = Problem::error("invalid-value", tree.mark, format!("`{key}` is no path"));
-            self.report.add(problem.label("expected the path of a file"));
+            self.report
+                .add(problem.label("expected the path of a file"));
             return None;
         }
         let path = resolve(&unit.folder, &text);
@@ -59,8 +60,15 @@ impl Resolver<'_> {
         scope: &Scope,
     ) -> Option<(String, String)> {
         let path = self.existing(unit, tree, "script", scope, Want::File)?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let read = self.files.read(&path, MAX_SCRIPT).map_err(|error| error.to_string());
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        let read = self
+            .files
+            .read(&path, MAX_SCRIPT)
+            .map_err(|error| error.to_string());
         let text = read.and_then(|bytes| {
             String::from_utf8(bytes).map_err(|_| "It is not UTF-8 text".to_owned())
         });
@@ -78,7 +86,9 @@ impl Resolver<'_> {
 
 /// `text` as a path, from `folder` on if it is relative; without `.` parts.
 pub(super) fn resolve(folder: &Path, text: &str) -> PathBuf {
-    let parts = Path::new(text).components().filter(|part| *part != Component::CurDir);
+    let parts = Path::new(text)
+        .components()
+        .filter(|part| *part != Component::CurDir);
     folder.join(parts.collect::<PathBuf>())
 }
 

@@ -17,7 +17,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 impl Resolver<'_> {
     pub(super) fn files(&mut self, unit: &Unit, tree: &Tree, scope: &Scope) -> Vec<FileCopy> {
         let items = self.reader(scope).list(tree, "files").unwrap_or_default();
-        items.iter().filter_map(|item| self.file(unit, item, item.mark, scope)).collect()
+        items
+            .iter()
+            .filter_map(|item| self.file(unit, item, item.mark, scope))
+            .collect()
     }
 
     fn file(&mut self, unit: &Unit, tree: &Tree, mark: Mark, scope: &Scope) -> Option<FileCopy> {
@@ -27,9 +30,17 @@ impl Resolver<'_> {
             Some(_) => self.file_source(unit, &fields, scope, Want::FileOrFolder),
             None => None,
         };
-        let target = fields.get("target").and_then(|t| self.reader(scope).target(t, "target"));
-        let mode = fields.get("mode").and_then(|t| self.reader(scope).mode(t, "mode"));
-        Some(FileCopy { source: source?, target: target?, mode })
+        let target = fields
+            .get("target")
+            .and_then(|t| self.reader(scope).target(t, "target"));
+        let mode = fields
+            .get("mode")
+            .and_then(|t| self.reader(scope).mode(t, "mode"));
+        Some(FileCopy {
+            source: source?,
+            target: target?,
+            mode,
+        })
     }
 
     pub(super) fn provision(
@@ -38,10 +49,15 @@ impl Resolver<'_> {
         tree: &Tree,
         scope: &Scope,
     ) -> Vec<Provisioner> {
-        let items = self.reader(scope).list(tree, "provision").unwrap_or_default();
+        let items = self
+            .reader(scope)
+            .list(tree, "provision")
+            .unwrap_or_default();
         let mut steps: Vec<Provisioner> = Vec::new();
         for (position, item) in items.iter().enumerate() {
-            let Some(mut step) = self.step(unit, item, position, scope) else { continue };
+            let Some(mut step) = self.step(unit, item, position, scope) else {
+                continue;
+            };
             // A record of what has run is kept by name.
             if steps.iter().any(|other| other.name == step.name) {
                 step.name = format!("{}-{}", step.name, position + 1);
@@ -79,7 +95,12 @@ impl Resolver<'_> {
             None => BTreeMap::new(),
         };
         let (action, default) = action?;
-        Some(Provisioner { name: name.unwrap_or(default), run: run?, action, env })
+        Some(Provisioner {
+            name: name.unwrap_or(default),
+            run: run?,
+            action,
+            env,
+        })
     }
 
     /// What a step does, and what it is called by default.
@@ -102,7 +123,10 @@ impl Resolver<'_> {
             }
             "inline" => {
                 let script = self.reader(scope).text(fields.get("inline")?, "inline")?;
-                let action = ProvisionAction::Shell { script, args: Vec::new() };
+                let action = ProvisionAction::Shell {
+                    script,
+                    args: Vec::new(),
+                };
                 Some((action, format!("inline-{}", position + 1)))
             }
             _ => {
@@ -128,12 +152,23 @@ impl Resolver<'_> {
         if let (Some(interval), Some(timeout)) = (interval, timeout)
             && interval > timeout
         {
-            let mark = fields.get("interval").or(fields.get("timeout")).map_or(mark, |t| t.mark);
+            let mark = fields
+                .get("interval")
+                .or(fields.get("timeout"))
+                .map_or(mark, |t| t.mark);
             let message = "The interval is longer than the timeout";
-            self.report.add(Problem::error("invalid-value", mark, message));
+            self.report
+                .add(Problem::error("invalid-value", mark, message));
         }
-        let hint = fields.get("hint").and_then(|tree| self.reader(scope).text(tree, "hint"));
-        Some(Probe { check: check?, interval: interval?, timeout: timeout?, hint })
+        let hint = fields
+            .get("hint")
+            .and_then(|tree| self.reader(scope).text(tree, "hint"));
+        Some(Probe {
+            check: check?,
+            interval: interval?,
+            timeout: timeout?,
+            hint,
+        })
     }
 
     fn probe_check(&mut self, fields: &Fields<'_>, scope: &Scope) -> Option<ProbeCheck> {
@@ -146,7 +181,9 @@ impl Resolver<'_> {
             }
             "tcp" => {
                 let expected = "`HOST:PORT` such as `localhost:22`";
-                let address = self.reader(scope).parse(tree, "tcp", expected, tcp_address)?;
+                let address = self
+                    .reader(scope)
+                    .parse(tree, "tcp", expected, tcp_address)?;
                 Some(ProbeCheck::Tcp { address })
             }
             _ => {
@@ -164,7 +201,11 @@ impl Resolver<'_> {
 /// A bare port is one of the node itself.
 fn tcp_address(text: &str) -> Result<String, &'static str> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("localhost", text));
-    let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or("the port is 1 to 65535")?;
+    let port = port
+        .parse::<u16>()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or("the port is 1 to 65535")?;
     if host.is_empty() || host.contains(char::is_whitespace) {
         return Err("the host is missing");
     }

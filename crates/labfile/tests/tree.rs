@@ -1,0 +1,161 @@
+//! Mistakes in the tree: budgets, nesting, dependencies, groups, other lab files.
+
+mod common;
+
+use common::diagnose;
+
+#[test]
+fn children_fit_into_their_parent() {
+    let yaml = r#"name: t
+nodes:
+  l1:
+    image: hypervisor
+    memory: 1GiB
+    nested: true
+    inside:
+      nodes: { a: { image: debian, memory: 384MiB, count: 3 } }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+3:3-5 note[cpu-shared] What is inside `l1` shares its CPUs: 3 on 1
+5:13-17 error[memory-budget] What is inside `l1` does not fit into its 1GiB ⟨expected at least 1536MiB⟩ (1152MiB for 3 machines, 64MiB more for each, 192MiB for `l1` itself)
+"#);
+}
+
+#[test]
+fn cpus_may_be_shared_but_not_exceeded() {
+    let yaml = r#"name: t
+nodes:
+  one:
+    image: hypervisor
+    cpus: 2
+    memory: 4GiB
+    nested: true
+    inside: { nodes: { a: { image: debian, count: 3 } } }
+  two:
+    image: hypervisor
+    memory: 4GiB
+    nested: true
+    inside: { nodes: { a: { image: debian, cpus: 4 } } }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+5:11-12 note[cpu-shared] What is inside `one` shares its CPUs: 3 on 2
+13:50-51 error[cpu-budget] `two/a` has more CPUs than its parent: 4 of 1 ⟨expected at most 1⟩
+"#);
+}
+
+#[test]
+fn machines_inside_need_nesting() {
+    let yaml = r#"name: t
+nodes:
+  one: { image: hypervisor, memory: 4GiB, inside: { nodes: { a: { image: debian } } } }
+  two: { image: hypervisor, memory: 4GiB, inside: { nodes: { a: { image: debian, accel: tcg } } } }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+3:43-49 error[nesting-off] Machines inside `one` need it to be `nested: true` ⟨holds `a`⟩ (add `nested: true` to `one`, or `accel: tcg` (much slower) to what is inside)
+"#);
+}
+
+#[test]
+fn dependencies_lead_somewhere() {
+    let yaml = r#"name: t
+nodes:
+  db: { image: debian, count: 2 }
+  web: { image: debian, depends_on: [db, chache] }
+  cache: { image: debian, depends_on: { cache: {}, db-1: { condition: running }, db-2: { condition: started } } }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+4:42-48 error[unknown-node] Unknown node `chache` ⟨not a node of this layer⟩ (did you mean `cache`?)
+5:41-46 error[self-dependency] `cache` depends on itself
+5:71-78 error[invalid-value] `condition` cannot be `running` ⟨expected one of `started`, `ready`⟩
+"#);
+}
+
+#[test]
+fn circles_are_named() {
+    let yaml = r#"name: t
+nodes:
+  a: { image: debian, depends_on: [b] }
+  b: { image: debian, depends_on: [c] }
+  c: { image: debian, depends_on: [a] }
+  x: { image: debian, count: 2, depends_on: [y] }
+  y: { image: debian, depends_on: [x-2] }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+5:36-37 error[dependency-cycle] Nodes depend on each other in a circle: a → b → c → a ⟨closes the circle⟩
+6:46-47 error[dependency-cycle] Nodes depend on each other in a circle: y → x-2 → y ⟨closes the circle⟩
+"#);
+}
+
+#[test]
+fn a_group_may_wait_for_its_first() {
+    let yaml = r#"name: t
+nodes:
+  a: { image: debian, count: 3, depends_on: [a-1] }
+  b: { image: debian, count: 3, depends_on: [b] }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+4:46-47 error[self-dependency] `b` depends on itself
+"#);
+}
+
+#[test]
+fn a_quorum_is_odd() {
+    let yaml = r#"name: t
+nodes:
+  a: { image: debian, count: 4, quorum: true }
+  b: { image: debian, count: 3, quorum: true }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+3:30-31 warning[even-quorum] Group `a` votes with an even number of nodes, 4 ⟨expected an odd number⟩ (3 would survive the loss of as many nodes: 1)
+"#);
+}
+
+#[test]
+fn groups_do_not_collide() {
+    let yaml = r#"name: t
+nodes:
+  a: { image: debian, count: 2 }
+  a-2: { image: debian }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+4:3-6 error[duplicate-node] Node `a-2` stands here twice ⟨also comes from line 3⟩
+"#);
+}
+
+#[test]
+fn a_lab_has_an_end() {
+    let yaml = r#"name: t
+nodes:
+  a:
+    image: hypervisor
+    memory: 1TiB
+    cpus: 200
+    nested: true
+    count: 100
+    inside: { nodes: { b: { image: debian, count: 100 } } }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+9:24-25 error[too-many-nodes] The lab has too many nodes ⟨more than 1000⟩
+"#);
+}
+
+#[test]
+fn other_lab_files_are_read() {
+    let yaml = r#"name: t
+nodes:
+  a: { image: hypervisor, memory: 4GiB, nested: true, inside: { from: inner.yaml, with: { size: 5, sieze: 1 } } }
+  b: { image: hypervisor, memory: 4GiB, nested: true, inside: { from: gone.yaml } }
+  c: { image: hypervisor, memory: 4GiB, nested: true, inside: { from: circle.yaml } }
+  d: { image: hypervisor, memory: 4GiB, nested: true, inside: { from: bad.yaml, nodes: {} } }
+  e: { image: hypervisor, memory: 4GiB, nested: true, inside: { with: { a: b } } }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+3:83-87 error[unknown-variable] The lab file has no variable `sieze` (did you mean `size`?)
+4:71-80 error[unreadable-file] Cannot read the lab file /lab/gone.yaml ⟨entity not found⟩
+6:81-86 error[exclusive-keys] `nodes` and `from` exclude each other
+7:65-69 error[exclusive-keys] `with` means nothing without `from`
+bad:3:15-22 error[unknown-image] Unknown image `nothing` ⟨neither in `images:` nor built in⟩ (known images: `debian`, `hypervisor`)
+circle:3:71-84 error[from-cycle] `from` leads back to its own file ⟨/lab/nestlab.yaml → /lab/circle.yaml → /lab/circle.yaml⟩
+inner:4:29-42 error[cpu-budget] `a/x` has more CPUs than its parent: 5 of 1 ⟨expected at most 1⟩
+"#);
+}
