@@ -5,7 +5,7 @@ use crate::cli::{Global, When};
 use crate::error::{Code, Error};
 use crate::output;
 use crate::place::{self, Dirs, Place};
-use nestlab_labfile::{Loaded, OsFiles};
+use nestlab_labfile::{Diagnostic, Loaded, OsFiles, Severity};
 use nestlab_model::Lab;
 use std::future::Future;
 use std::io::IsTerminal;
@@ -69,7 +69,7 @@ impl Context {
     /// Renders an error and gives its exit code.
     pub fn fail(&self, error: &Error) -> ExitCode {
         if self.global.json {
-            output::json(&error.json());
+            output::json_line(&error.json());
         }
         let text = error.render(&self.paint("1;31", "error"), &self.paint("1;32", "hint"));
         output::say(text.trim_end());
@@ -89,23 +89,28 @@ impl Context {
     /// Reads and checks the lab file; mistakes go to standard error.
     pub fn load(&self, file: &Path) -> Result<Lab, Error> {
         let loaded = self.read(file);
-        let base = file.parent().unwrap_or(file);
-        let only_notes = !loaded
-            .diagnostics
-            .iter()
-            .any(|d| d.severity != nestlab_labfile::Severity::Note);
-        if !loaded.diagnostics.is_empty() && !(self.global.quiet && only_notes) {
-            output::say(loaded.render(base, self.color).trim_end());
+        let least = if self.global.quiet {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        self.show(&loaded, file, least);
+        sound(loaded, file)
+    }
+
+    /// Shows what there is to say about the lab file, from the gravest down to
+    /// `least`.
+    pub fn show(&self, loaded: &Loaded, file: &Path, least: Severity) {
+        let grave = |diagnostic: &&Diagnostic| diagnostic.severity <= least;
+        let shown = Loaded {
+            lab: None,
+            diagnostics: loaded.diagnostics.iter().filter(grave).cloned().collect(),
+            sources: loaded.sources.clone(),
+        };
+        if !shown.diagnostics.is_empty() {
+            let base = file.parent().unwrap_or(file);
+            output::say(shown.render(base, self.color).trim_end());
         }
-        let errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
-        let name = file.display();
-        loaded.lab.ok_or_else(|| {
-            let plural = if errors == 1 { "mistake" } else { "mistakes" };
-            Error::new(
-                Code::Usage,
-                format!("`{name}` has {errors} {plural}; nothing was started"),
-            )
-        })
     }
 
     /// Reads the lab file with everything there is to say about it.
@@ -125,6 +130,18 @@ impl Context {
         runtime.shutdown_background();
         result
     }
+}
+
+/// The lab of a file that has no mistakes.
+pub fn sound(loaded: Loaded, file: &Path) -> Result<Lab, Error> {
+    let errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
+    loaded.lab.ok_or_else(|| {
+        let plural = if errors == 1 { "mistake" } else { "mistakes" };
+        Error::new(
+            Code::Usage,
+            format!("`{}` has {errors} {plural}", file.display()),
+        )
+    })
 }
 
 /// Text in an ANSI colour, or as it is.

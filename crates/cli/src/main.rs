@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod complete;
 mod context;
+mod embedded;
 mod error;
 mod output;
 mod place;

@@ -23,6 +23,11 @@ pub fn json(value: &serde_json::Value) {
     data(&format!("{value:#}\n"));
 }
 
+/// Writes a JSON document on one line: the last of several, or an error.
+pub fn json_line(value: &serde_json::Value) {
+    data(&format!("{value}\n"));
+}
+
 /// Writes a line of conversation. Nobody listening is no error.
 pub fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

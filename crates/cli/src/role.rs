@@ -1,18 +1,76 @@
 //! The other programs that this binary is: a lab's supervisor, its keeper, the
 //! agent of a node. They are started by us, never typed by people.
 
+use crate::embedded;
+use clap::Parser;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// `nestlab __supervisor`
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true)]
+struct SupervisorArgs {
+    /// The lab's folder.
+    #[arg(long)]
+    state: PathBuf,
+    /// The lab's folder for sockets.
+    #[arg(long)]
+    run: PathBuf,
+    /// The image store.
+    #[arg(long)]
+    store: PathBuf,
+    /// The lab's id.
+    lab_id: String,
+}
 
 /// Becomes one of the others if the first argument says so.
 pub fn run_if_asked() -> Option<ExitCode> {
-    let first = std::env::args_os().nth(1)?;
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next()?;
+    let rest = arguments.collect();
     match first.to_str()? {
-        "__supervisor" | "__keeper" | "agent" => {
-            eprintln!("nestlab: this role is not built in yet");
-            Some(ExitCode::from(70))
-        }
+        "__supervisor" => Some(supervisor(rest)),
+        "__keeper" => Some(keeper(rest)),
+        "agent" => Some(agent(rest)),
         _ => None,
     }
+}
+
+/// Still single-threaded, as a keeper must be.
+fn keeper(arguments: Vec<OsString>) -> ExitCode {
+    match nestlab_sys::keeper::run(arguments) {
+        Ok(never) => match never {},
+        Err(error) => failed("keeper", &error),
+    }
+}
+
+fn supervisor(arguments: Vec<OsString>) -> ExitCode {
+    let args = match SupervisorArgs::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return failed("supervisor", &error),
+    };
+    match embedded::init(&program, &args.state) {
+        Ok(init) => start_supervisor(args, program, init),
+        Err(error) => failed("supervisor", &error),
+    }
+}
+
+fn start_supervisor(_args: SupervisorArgs, _program: PathBuf, _init: PathBuf) -> ExitCode {
+    failed("supervisor", &"not built in yet")
+}
+
+fn agent(_arguments: Vec<OsString>) -> ExitCode {
+    failed("agent", &"not built in yet")
+}
+
+fn failed(role: &str, error: &dyn std::fmt::Display) -> ExitCode {
+    crate::output::say(&format!("nestlab {role}: {error}"));
+    ExitCode::FAILURE
 }
 
 /// The OpenAPI description of the API at every level.

@@ -45,21 +45,17 @@ pub async fn ensure_running(place: &Place, record: &Record) -> Result<Client, Er
     let mut child = spawn(place, record, &log)?;
     let socket = place.dirs.socket(&record.id);
     let deadline = Instant::now() + START_DEADLINE;
-    let mut grace = None;
     while Instant::now() < deadline {
         if answers(&socket).await {
             return Ok(place.client(record));
         }
-        // One that leaves may be the loser of a race: the winner gets a moment.
-        if let (None, Ok(Some(status))) = (grace, child.try_wait()) {
-            grace = Some((Instant::now() + Duration::from_secs(2), status));
+        // One that leaves in peace has lost a race: the winner answers soon.
+        if let Ok(Some(status)) = child.try_wait()
+            && !status.success()
+        {
+            return Err(no_start(&format!("it ended with {status}"), &log));
         }
-        match grace {
-            Some((until, status)) if Instant::now() > until => {
-                return Err(no_start(&format!("it ended with {status}"), &log));
-            }
-            _ => sleep(STEP).await,
-        }
+        sleep(STEP).await;
     }
     Err(no_start(
         &format!("it did not answer within {} s", START_DEADLINE.as_secs()),

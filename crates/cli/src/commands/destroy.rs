@@ -93,7 +93,9 @@ async fn clear(place: &Place, record: &Record) -> Result<(), Error> {
 
 fn said(context: &Context, record: &Record, whole: bool, elapsed: &str) {
     if context.global.json {
-        output::json(&serde_json::json!({ "lab": record.name, "destroyed": true, "whole": whole }));
+        output::json_line(
+            &serde_json::json!({ "event": "outcome", "lab": record.name, "destroyed": true, "whole": whole }),
+        );
     }
     let what = if whole {
         record.name.as_str()

@@ -26,7 +26,9 @@ async fn halt(context: &Context, args: HaltArgs) -> Result<u8, Error> {
     let begin = |client: Client| async move { client.halt(&request).await };
     let done = operation::run(context, &client, Vec::new(), begin).await?;
     if context.global.json {
-        output::json(&serde_json::json!({ "ok": done.outcome.ok, "status": done.outcome.status }));
+        output::json_line(
+            &serde_json::json!({ "event": "outcome", "ok": done.outcome.ok, "status": done.outcome.status }),
+        );
     }
     if !done.outcome.ok {
         return Err(operation::failure(

@@ -44,8 +44,8 @@ async fn bring_up(
     done.progress.finish();
     let status = &done.outcome.status;
     if context.global.json {
-        output::json(
-            &serde_json::json!({ "lab": record.name, "ok": done.outcome.ok, "status": status }),
+        output::json_line(
+            &serde_json::json!({ "event": "outcome", "lab": record.name, "ok": done.outcome.ok, "status": status }),
         );
     }
     if !done.outcome.ok {

@@ -1,8 +1,9 @@
 //! `nestlab validate`: every mistake of the lab file in one run.
 
-use crate::context::Context;
+use crate::context::{Context, sound};
 use crate::error::{Code, Error};
 use crate::output;
+use nestlab_labfile::Severity;
 use nestlab_model::Lab;
 
 pub fn run(context: &Context) -> Result<u8, Error> {
@@ -18,16 +19,16 @@ pub fn run(context: &Context) -> Result<u8, Error> {
         }));
         return Ok(if valid { 0 } else { Code::Usage as u8 });
     }
-    let lab = context.load(file).map_err(plainly)?;
+    let loaded = context.read(file);
+    let least = if context.global.quiet {
+        Severity::Error
+    } else {
+        Severity::Note
+    };
+    context.show(&loaded, file, least);
+    let lab = sound(loaded, file)?;
     context.say(&format!("`{}` is valid: {}", file.display(), summary(&lab)));
     Ok(0)
-}
-
-/// Nothing would have been started anyway.
-fn plainly(error: Error) -> Error {
-    let text = error.render("", "");
-    let text = text.trim_start_matches(": ").trim_end();
-    Error::new(Code::Usage, text.trim_end_matches("; nothing was started"))
 }
 
 fn summary(lab: &Lab) -> String {

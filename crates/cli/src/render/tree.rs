@@ -172,7 +172,16 @@ mod tests {
         let status = LayerStatus {
             nodes: vec![node("l1", NodeState::Ready, inner)],
         };
-        insta::assert_snapshot!(render(&status, false), @"");
-        insta::assert_snapshot!(failures(&status, false), @"");
+        insta::assert_snapshot!(render(&status, false), @r"
+        NODE  STATE               LEVEL  BACKEND  ACCEL  ADDRESS      UP        MEMORY
+        l1    ready               L1     qemu     TCG    10.10.10.11  1 m 15 s  100 MiB of 384 MiB
+        ├─ a  ready               L2     qemu     TCG    10.10.10.11  1 m 15 s  100 MiB of 384 MiB
+        └─ b  failed (provision)  L2     qemu     -      10.10.10.11  1 m 15 s  100 MiB of 384 MiB
+        ");
+        insta::assert_snapshot!(failures(&status, false), @r"
+        l1/b failed at provision: `bootstrap.sh` exited with 3
+          caused by: No �space
+          hint: nestlab logs --provision l1/b
+        ");
     }
 }
