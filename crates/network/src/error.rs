@@ -1,100 +1,97 @@
-//! What can go wrong, and what to type then.
+//! What goes wrong with networks, and what to type next.
 
 use nestlab_sys::keeper::{Step, user_namespace_hint};
 use std::io;
-use std::process::ExitStatus;
 
-/// A network could not be made, changed or removed.
+/// Why a network could not be made, changed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// The kernel refused the lab's namespaces.
-    #[error("Cannot {step}")]
-    Namespace {
-        /// What the keeper was doing.
-        step: Step,
-        /// The keeper's program.
-        program: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Something was to be done with a process: the keeper, the gateway.
-    #[error("Cannot {action}")]
-    Process {
-        /// What was being done to which process.
-        action: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A program that is needed is not installed, or does not start.
-    #[error("Cannot run `{program}`")]
-    Program {
+    /// A program is not installed.
+    #[error("Cannot find the program `{program}`")]
+    MissingProgram {
         /// Its name.
         program: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// The kernel refused a namespace.
+    #[error("Cannot {step}")]
+    Namespace {
+        /// What was tried.
+        step: Step,
+        /// The program that tried.
+        program: String,
         /// Why not.
+        #[source]
         source: io::Error,
     },
-    /// A program was run and refused.
-    #[error("Cannot {action}")]
-    Refused {
-        /// What was being done.
+    /// A tap could not be made because /dev/net/tun is refused or absent.
+    #[error("Cannot make the tap `{tap}`: /dev/net/tun is refused: {message}")]
+    TunRefused {
+        /// The interface.
+        tap: String,
+        /// The words of `ip`.
+        message: String,
+    },
+    /// A program ended with an error.
+    #[error("Cannot {action}: {message}")]
+    Command {
+        /// What was tried.
         action: String,
-        /// What the program said.
-        source: Refusal,
+        /// The program's words.
+        message: String,
     },
     /// The layer has no such network.
-    #[error("The layer has no network `{0}`")]
-    UnknownNetwork(String),
-}
-
-/// What a program said when it refused.
-#[derive(Debug, thiserror::Error)]
-#[error("`{program}` ended with {status}{}{message}", if message.is_empty() { "" } else { ": " })]
-pub struct Refusal {
-    /// The program.
-    pub program: &'static str,
-    /// How it ended.
-    pub status: ExitStatus,
-    /// Its messages.
-    pub message: String,
+    #[error("There is no network `{0}` in this layer")]
+    NoNetwork(String),
+    /// A system call did not work.
+    #[error("Cannot {action}")]
+    Io {
+        /// What was tried, on what.
+        action: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl NetworkError {
-    /// What to type next, where the cause is known.
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+
+    /// What to type next, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Namespace { step: Step::User, program, .. } => user_namespace_hint(program),
-            Self::Namespace { source, .. } if source.raw_os_error() == Some(NO_SPACE) => Some(
-                "this machine has as many namespaces as it allows (user.max_net_namespaces); \
-                 `nestlab list` shows the labs that hold some"
+            Self::MissingProgram { package, .. } => Some(format!("sudo apt install {package}")),
+            Self::Namespace { step, program, source } => namespace_hint(*step, program, source),
+            Self::TunRefused { .. } => Some(
+                "give ordinary users the tap device, as most distributions do: \
+                 `sudo modprobe tun && sudo chmod 0666 /dev/net/tun`; or run as root: `sudo nestlab …`"
                     .to_owned(),
             ),
-            Self::Program { program, source } if source.kind() == io::ErrorKind::NotFound => {
-                package_of(program).map(|package| format!("sudo apt install {package}"))
-            }
-            Self::Refused { source, .. } if source.program == "ip" => tun_hint(),
             _ => None,
         }
     }
 }
 
-/// ENOSPC: what the kernel says when a namespace limit is reached
-/// (namespaces(7)).
-const NO_SPACE: i32 = 28;
-
-fn package_of(program: &str) -> Option<&'static str> {
-    match program {
-        "ip" => Some("iproute2"),
-        "nft" => Some("nftables"),
-        _ => None,
+fn namespace_hint(step: Step, program: &str, source: &io::Error) -> Option<String> {
+    if let (Step::User, Some(hint)) = (step, user_namespace_hint(program)) {
+        return Some(hint);
     }
-}
-
-/// The device that taps are made with may be closed to us, or absent.
-fn tun_hint() -> Option<String> {
-    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
-    match opened.err()?.kind() {
-        io::ErrorKind::PermissionDenied => Some("sudo chmod 0666 /dev/net/tun".to_owned()),
-        io::ErrorKind::NotFound => Some("sudo modprobe tun".to_owned()),
+    // On Ubuntu the user namespace is granted, but without capabilities: what
+    // is refused is the step after it.
+    match source.raw_os_error() {
+        // ENOSPC: a limit of user.max_*_namespaces is reached.
+        Some(28) => Some("too many namespaces exist; `nestlab ls` shows the labs".to_owned()),
+        Some(1 | 13) => user_namespace_hint(program).or_else(|| {
+            Some(
+                "this process may not make namespaces (inside a container?); run as root on the \
+                 machine itself, or give the container `--privileged`"
+                    .to_owned(),
+            )
+        }),
         _ => None,
     }
 }

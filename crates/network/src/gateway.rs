@@ -117,7 +117,7 @@ fn find(lab_id: &str) -> Vec<ProcessId> {
 }
 
 async fn has_uplink(lab: &LabNamespace) -> Result<bool, NetworkError> {
-    let found = interfaces(Some(lab.namespaces()), &[]).await?;
+    let found = interfaces(Some(lab.namespaces())).await?;
     Ok(found
         .iter()
         .any(|i| i.name == INTERFACE && i.up && !i.addresses.is_empty()))

@@ -1,22 +1,21 @@
-//! Who a node can call by name.
+//! Names within a layer.
 
-use nestlab_model::{Layer, NodeName};
+use nestlab_model::{Layer, NetworkName, NodeName};
 use std::net::IpAddr;
 
-/// The addresses and names of every node that shares a network with `node`, the
-/// node itself included, in the order of the layer.
+/// The nodes that share a network with a node, itself included, each with its
+/// address on the first network that they share. For the node's hosts file.
 pub fn hosts(layer: &Layer, node: &NodeName) -> Vec<(IpAddr, NodeName)> {
-    let Some(own) = layer.node(node) else {
+    let Some(asking) = layer.node(node) else {
         return Vec::new();
     };
-    let shared = |network| own.endpoints.iter().any(|mine| mine.network == network);
-    let mut found = Vec::new();
-    for other in &layer.nodes {
-        for endpoint in &other.endpoints {
-            if shared(endpoint.network.clone()) {
-                found.push((endpoint.address.addr(), other.name.clone()));
-            }
-        }
-    }
-    found
+    let shared = |network: &NetworkName| asking.endpoints.iter().any(|own| own.network == *network);
+    layer
+        .nodes
+        .iter()
+        .filter_map(|other| {
+            let endpoint = other.endpoints.iter().find(|e| shared(&e.network))?;
+            Some((endpoint.address.addr(), other.name.clone()))
+        })
+        .collect()
 }

@@ -64,7 +64,7 @@ impl LayerNetwork {
         if matches!(this.place, Place::Machine) && !layer.networks.is_empty() {
             prepare_machine()?;
         }
-        let existing = this.interfaces(&[]).await?;
+        let existing = this.interfaces().await?;
         let batch = plan::converge(layer, tag, &existing);
         let inside = this.place.namespaces();
         program::ip_batch(inside, &batch, "make the bridges of the layer").await?;
@@ -94,7 +94,7 @@ impl LayerNetwork {
             .find(|known| known.name == *network)
             .ok_or_else(|| NetworkError::NoNetwork(network.to_string()))?;
         let tap = tap_name(&self.tag, node, &network.name);
-        let found = self.interfaces(&[]).await?;
+        let found = self.interfaces().await?;
         let found = found.iter().find(|interface| interface.name == tap);
         let batch = plan::tap_lines(&self.tag, node, network, found);
         let action = format!("make the tap of `{node}` on network `{}`", network.name);
@@ -133,7 +133,7 @@ impl LayerNetwork {
     }
 
     async fn remove(&self, alias: &str, action: &str) -> Result<(), NetworkError> {
-        let existing = self.interfaces(&[]).await?;
+        let existing = self.interfaces().await?;
         let batch: String = existing
             .iter()
             .filter(|interface| interface.alias.starts_with(alias))
@@ -142,8 +142,8 @@ impl LayerNetwork {
         program::ip_batch(self.place.namespaces(), &batch, action).await
     }
 
-    async fn interfaces(&self, select: &[&str]) -> Result<Vec<Interface>, NetworkError> {
-        interfaces(self.place.namespaces(), select).await
+    async fn interfaces(&self) -> Result<Vec<Interface>, NetworkError> {
+        interfaces(self.place.namespaces()).await
     }
 
     /// Keeps IPv6, which is not offered, off an interface of ours. A lab's
@@ -156,12 +156,10 @@ impl LayerNetwork {
     }
 }
 
-/// The interfaces of a place; `select` narrows them in `ip`'s own words.
-pub(crate) async fn interfaces(
-    place: Option<&Namespaces>,
-    select: &[&str],
-) -> Result<Vec<Interface>, NetworkError> {
-    let arguments = [&["-j", "addr", "show"], select].concat();
+/// The interfaces of a place.
+pub(crate) async fn interfaces(place: Option<&Namespaces>) -> Result<Vec<Interface>, NetworkError> {
+    // Only with `-d` are aliases told.
+    let arguments = ["-d", "-j", "addr", "show"];
     let action = "list the interfaces";
     let text = program::run(place, ("ip", "iproute2"), &arguments, "", action).await?;
     let value: serde_json::Value =

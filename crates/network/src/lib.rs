@@ -1,23 +1,22 @@
-//! The networks of one layer: a bridge per network, a tap per endpoint, rules
-//! between them, and the way out of a lab.
+//! The networks of one layer: bridges, taps, addresses and packet rules, and on
+//! the host the namespaces that they live in and the way out of them.
 //!
-//! What is to stand is planned as text without touching anything ([`plan`]),
-//! then carried out by `ip` and `nft` within the layer's place: the namespaces
-//! of a lab, or the machine itself when the layer is inside a node. Nothing
-//! here knows about machines; the engine asks for taps by node and network.
+//! What is to be done is planned as text by pure functions ([`plan`]) and
+//! carried out by `ip` and `nft`, run inside the place. On the host the place is
+//! the lab's own namespaces, so nothing of this machine's own interfaces,
+//! routes, rules or settings is ever touched. Called by the engine.
 
 mod error;
 mod gateway;
 mod hosts;
 mod layer;
 mod namespace;
-mod place;
-pub mod plan;
-mod tool;
+mod plan;
+mod program;
 
 pub use error::NetworkError;
 pub use gateway::Gateway;
 pub use hosts::hosts;
-pub use layer::LayerNetwork;
+pub use layer::{LayerNetwork, Place};
 pub use namespace::LabNamespace;
-pub use place::Place;
+pub use plan::{NetPlan, bridge_name, plan, tap_name};

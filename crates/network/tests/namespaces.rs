@@ -1,0 +1,409 @@
+//! Real namespaces, bridges, taps, rules and gateways. A program of its own
+//! rather than a libtest one, because it is also its own keeper: started as
+//! `namespaces __keeper ID` it becomes one while it is single-threaded.
+
+use nestlab_model::{Layer, Network, NetworkMode, NetworkName, NodeName};
+use nestlab_network::{Gateway, LabNamespace, LayerNetwork, Place};
+use nestlab_sys::namespace::Namespaces;
+use nestlab_sys::proc;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::Output;
+use std::time::Instant;
+use tokio::process::Command;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn main() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|word| word == "__keeper") {
+        let Err(error) = nestlab_sys::keeper::run(arguments.into_iter().skip(2));
+        say(&format!("keeper: {error}"));
+        std::process::exit(1);
+    }
+    if arguments.get(1).is_some_and(|word| word == "--list") {
+        return;
+    }
+    let rootless = arguments.get(1).is_some_and(|word| word == "--rootless");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    let before = machine();
+    let mut failed = runtime.block_on(all(if rootless { "user" } else { "root" }));
+    if !rootless {
+        failed |= !as_ordinary_user();
+    }
+    if machine() != before {
+        say(&format!(
+            "FAILED this machine was changed:\n{before}\n---\n{}",
+            machine()
+        ));
+        failed = true;
+    }
+    std::process::exit(i32::from(failed));
+}
+
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+async fn all(who: &str) -> bool {
+    let mut failed = false;
+    macro_rules! run {
+        ($($test:ident)*) => {$(
+            let began = Instant::now();
+            match $test(&format!("t{}{}{who}", std::process::id(), stringify!($test).len())).await {
+                Ok(()) => say(&format!("ok {who} {} ({:.0?})", stringify!($test), began.elapsed())),
+                Err(error) => {
+                    failed = true;
+                    say(&format!("FAILED {who} {}: {error:?}", stringify!($test)));
+                }
+            }
+        )*};
+    }
+    run! { nodes_talk_and_networks_are_apart two_labs_share_a_subnet a_dead_keeper_is_replaced
+    the_way_out_hides_this_machines_loopback up_converges }
+    failed
+}
+
+/// What of this machine must never change.
+fn machine() -> String {
+    let run = |program: &str, arguments: &[&str]| {
+        let output = std::process::Command::new(program).args(arguments).output();
+        output
+            .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+            .unwrap_or_default()
+    };
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    [
+        run("ip", &["-br", "link"]),
+        run("ip", &["-br", "addr"]),
+        run("ip", &["route"]),
+        run("nft", &["list", "tables"]),
+        read("/proc/sys/net/ipv4/ip_forward"),
+        read("/proc/sys/net/ipv6/conf/all/disable_ipv6"),
+        read("/proc/sys/net/ipv6/conf/default/disable_ipv6"),
+    ]
+    .concat()
+}
+
+fn keeper_command(id: &str) -> Vec<OsString> {
+    let program = std::env::current_exe().expect("our own program is known");
+    vec![program.into(), "__keeper".into(), id.into()]
+}
+
+fn network(name: &str, subnet: &str, mode: NetworkMode, mtu: u16) -> Network {
+    let subnet: ipnet::Ipv4Net = subnet.parse().expect("a subnet");
+    let gateway = subnet.hosts().next().expect("a subnet has hosts").into();
+    Network {
+        name: NetworkName::new(name).expect("a name"),
+        subnet,
+        gateway,
+        mtu,
+        mode,
+    }
+}
+
+fn layer(networks: Vec<Network>) -> Layer {
+    Layer {
+        networks,
+        nodes: Vec::new(),
+    }
+}
+
+async fn within(place: &Namespaces, script: &str) -> std::io::Result<Output> {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    place.attach(&mut command);
+    command.output().await
+}
+
+/// Runs a script inside and wants it to succeed.
+async fn must(place: &Namespaces, script: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let output = within(place, script).await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("`{script}`: {}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// Runs a script inside and wants it to fail.
+async fn must_not(place: &Namespaces, script: &str) -> Outcome {
+    match within(place, script).await?.status.success() {
+        true => Err(format!("`{script}` succeeded").into()),
+        false => Ok(()),
+    }
+}
+
+/// A stand-in for a machine: a namespace inside the lab's, on a veth.
+async fn guest(
+    place: &Namespaces,
+    name: &str,
+    bridge: &str,
+    address: &str,
+    gateway: &str,
+) -> Outcome {
+    // `ip netns` needs a writable /run; a mount namespace of the lab has its own.
+    let script = format!(
+        "mountpoint -q /run/netns || {{ mount -t tmpfs none /run; }}
+         set -e
+         ip netns add {name}
+         ip link add v{name} mtu 1400 type veth peer name eth0 mtu 1400 netns {name}
+         ip link set v{name} master {bridge} up
+         ip -n {name} link set lo up
+         ip -n {name} addr add {address}/24 dev eth0
+         ip -n {name} link set eth0 up
+         ip -n {name} route add default via {gateway}"
+    );
+    must(place, &script).await.map(drop)
+}
+
+async fn end(lab: LabNamespace, id: &str) -> Outcome {
+    lab.destroy().await?;
+    let left = proc::find(|argv| argv.iter().any(|word| word.contains(id)));
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(format!("still running: {left:?}").into()),
+    }
+}
+
+async fn nodes_talk_and_networks_are_apart(id: &str) -> Outcome {
+    let began = Instant::now();
+    let lab = LabNamespace::create(keeper_command(id)).await?;
+    let made = began.elapsed();
+    let place = lab.namespaces().clone();
+    let layer = layer(vec![
+        network("mesh", "10.10.10.0/24", NetworkMode::Nat, 1400),
+        network("other", "10.10.20.0/24", NetworkMode::Nat, 1400),
+        network("lone", "10.10.30.0/24", NetworkMode::Isolated, 1400),
+    ]);
+    let began = Instant::now();
+    LayerNetwork::up(Place::Lab(place.clone()), id, &layer).await?;
+    say(&format!(
+        "  namespaces {made:.0?}, up {:.0?}",
+        began.elapsed()
+    ));
+    let bridges = LayerNetwork::plan(&layer, id, &[]).bridges;
+    guest(&place, "a", &bridges[0].1, "10.10.10.11", "10.10.10.1").await?;
+    guest(&place, "b", &bridges[0].1, "10.10.10.12", "10.10.10.1").await?;
+    guest(&place, "c", &bridges[1].1, "10.10.20.11", "10.10.20.1").await?;
+    guest(&place, "d", &bridges[2].1, "10.10.30.11", "10.10.30.1").await?;
+    let ping = |from: &str, to: &str| format!("ip netns exec {from} ping -c1 -W1 {to}");
+    must(&place, &ping("a", "10.10.10.12")).await?;
+    must(&place, &ping("a", "10.10.10.1")).await?;
+    must(&place, &ping("d", "10.10.30.1")).await?;
+    must(&place, "ping -c1 -W1 10.10.30.11").await?;
+    must(
+        &place,
+        "ip netns exec a ping -c1 -W1 -M do -s 1372 10.10.10.12",
+    )
+    .await?;
+    must_not(
+        &place,
+        "ip netns exec a ping -c1 -W1 -M do -s 1373 10.10.10.12",
+    )
+    .await?;
+    for (from, to) in [
+        ("a", "10.10.20.11"),
+        ("a", "10.10.30.11"),
+        ("d", "10.10.10.11"),
+        ("c", "10.10.10.12"),
+    ] {
+        must_not(&place, &ping(from, to)).await?;
+    }
+    drop(place);
+    end(lab, id).await
+}
+
+async fn two_labs_share_a_subnet(id: &str) -> Outcome {
+    let layer = layer(vec![network("mesh", "10.0.2.0/24", NetworkMode::Nat, 1400)]);
+    let mut labs = Vec::new();
+    for id in [format!("{id}x"), format!("{id}y")] {
+        let lab = LabNamespace::create(keeper_command(&id)).await?;
+        let place = lab.namespaces().clone();
+        LayerNetwork::up(Place::Lab(place.clone()), &id, &layer).await?;
+        let bridge = LayerNetwork::plan(&layer, &id, &[]).bridges.remove(0).1;
+        guest(&place, "a", &bridge, "10.0.2.11", "10.0.2.1").await?;
+        labs.push((lab, id));
+    }
+    for (lab, _) in &labs {
+        must(lab.namespaces(), "ip netns exec a ping -c1 -W1 10.0.2.1").await?;
+    }
+    for (lab, id) in labs {
+        end(lab, &id).await?;
+    }
+    Ok(())
+}
+
+async fn a_dead_keeper_is_replaced(id: &str) -> Outcome {
+    let mut lab = LabNamespace::create(keeper_command(id)).await?;
+    must(lab.namespaces(), "ip link add mark type bridge").await?;
+    let kill =
+        |lab: &LabNamespace| -> std::io::Result<_> { Ok((lab.keeper(), lab.keeper().open()?)) };
+    let (old, handle) = kill(&lab)?;
+    let handle = handle.ok_or("the keeper runs")?;
+    handle.signal(nestlab_sys::process::Signal::SIGKILL)?;
+    handle.wait().await?;
+    lab.revive().await?;
+    if lab.keeper() == old {
+        return Err("no new keeper".into());
+    }
+    // A stand-in for a VMM, through which all is found once more.
+    let mut command = Command::new("sleep");
+    command.arg("60");
+    lab.namespaces().attach(&mut command);
+    let mut vmm = command.spawn()?;
+    let vmm_id = nestlab_sys::process::ProcessId::of(vmm.id().ok_or("it runs")?)?;
+    // It shows our own namespaces until it has entered the lab's.
+    while !lab.namespaces().holds_network_of(vmm_id.pid) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let keeper = lab.keeper();
+    lab.destroy().await?;
+    let found = LabNamespace::adopt(keeper_command(id), Some(keeper), &[vmm_id]).await?;
+    let found = found.ok_or("the namespaces are found through the VMM")?;
+    must(found.namespaces(), "ip link show dev mark").await?;
+    let again = LabNamespace::adopt(keeper_command(id), None, &[]).await?;
+    if again.map(|lab| lab.keeper()) != Some(found.keeper()) {
+        return Err("a keeper without a record is not found".into());
+    }
+    vmm.kill().await?;
+    end(found, id).await
+}
+
+async fn the_way_out_hides_this_machines_loopback(id: &str) -> Outcome {
+    let lab = LabNamespace::create(keeper_command(id)).await?;
+    let began = Instant::now();
+    let Some(gateway) = Gateway::ensure(None, &lab).await? else {
+        say("  skipped: no gateway program works here");
+        return end(lab, id).await;
+    };
+    say(&format!("  gateway {:.0?}", began.elapsed()));
+    let place = lab.namespaces().clone();
+    let layer = layer(vec![network(
+        "mesh",
+        "10.10.10.0/24",
+        NetworkMode::Nat,
+        1400,
+    )]);
+    LayerNetwork::up(Place::Lab(place.clone()), id, &layer).await?;
+    let bridge = LayerNetwork::plan(&layer, id, &[]).bridges.remove(0).1;
+    guest(&place, "a", &bridge, "10.10.10.11", "10.10.10.1").await?;
+    let secret = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = secret.local_addr()?.port();
+    let open = std::net::TcpListener::bind("0.0.0.0:0")?;
+    let open_port = open.local_addr()?.port();
+    let connect = |prefix: &str, host: &str, port: u16| {
+        format!("{prefix} timeout 3 bash -c '</dev/tcp/{host}/{port}'")
+    };
+    for prefix in ["", "ip netns exec a"] {
+        for host in [
+            "100.127.254.2",
+            "100.127.254.3",
+            "100.127.254.100",
+            "127.0.0.1",
+            "10.0.2.2",
+        ] {
+            must_not(&place, &connect(prefix, host, port)).await?;
+        }
+    }
+    // The same way leads to this machine's outer address, so it does work.
+    match outer_address() {
+        Some(host) => must(&place, &connect("ip netns exec a", &host, open_port))
+            .await
+            .map(drop)?,
+        None => say("  skipped in part: this machine has no outer address"),
+    }
+    let again = Gateway::ensure(Some(gateway.process()), &lab).await?;
+    if again.map(|found| found.process()) != Some(gateway.process()) {
+        return Err("the gateway was not found again".into());
+    }
+    gateway.stop().await?;
+    drop(place);
+    end(lab, id).await
+}
+
+fn outer_address() -> Option<String> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket
+        .connect("192.0.2.255:9")
+        .or_else(|_| socket.connect("198.51.100.1:9"))
+        .ok()?;
+    Some(socket.local_addr().ok()?.ip().to_string())
+}
+
+async fn up_converges(id: &str) -> Outcome {
+    let lab = LabNamespace::create(keeper_command(id)).await?;
+    let place = Place::Lab(lab.namespaces().clone());
+    let mut layer = layer(vec![
+        network("mesh", "10.10.10.0/24", NetworkMode::Nat, 1400),
+        network("gone", "10.10.20.0/24", NetworkMode::Isolated, 1400),
+    ]);
+    LayerNetwork::up(place.clone(), id, &layer).await?;
+    layer.networks.pop();
+    layer.networks[0] = network("mesh", "10.10.11.0/24", NetworkMode::Nat, 1300);
+    let began = Instant::now();
+    let up = LayerNetwork::up(place.clone(), id, &layer).await?;
+    say(&format!("  second up {:.0?}", began.elapsed()));
+    let seen = must(lab.namespaces(), "ip -br addr").await?;
+    if seen.matches("nb-").count() != 1
+        || !seen.contains("10.10.11.1/24")
+        || seen.contains("10.10.10.1")
+    {
+        return Err(seen.into());
+    }
+    let (node, mesh) = (NodeName::new("n1")?, NetworkName::new("mesh")?);
+    match up.ensure_tap(&node, &mesh).await {
+        Ok(tap) => {
+            let began = Instant::now();
+            assert_eq!(tap, up.ensure_tap(&node, &mesh).await?);
+            say(&format!("  tap again {:.0?}", began.elapsed()));
+            let seen = must(lab.namespaces(), &format!("ip link show dev {tap}")).await?;
+            assert!(
+                seen.contains("mtu 1300") && seen.contains("master nb-"),
+                "{seen}"
+            );
+            up.remove_node(&node).await?;
+            must_not(lab.namespaces(), &format!("ip link show dev {tap}")).await?;
+        }
+        Err(error) => {
+            say(&format!("  tap: {error}"));
+            assert!(
+                error
+                    .hint()
+                    .is_some_and(|hint| hint.contains("/dev/net/tun")),
+                "{error:?}"
+            );
+        }
+    }
+    up.down().await?;
+    assert!(!must(lab.namespaces(), "ip -br link").await?.contains("nb-"));
+    assert_eq!(must(lab.namespaces(), "nft list tables").await?, "");
+    drop((up, place));
+    end(lab, id).await
+}
+
+/// Does it all again as `nobody`, with a tap device that ordinary users may
+/// open, as on most distributions, in a mount namespace of its own.
+fn as_ordinary_user() -> bool {
+    if std::fs::read_to_string("/proc/self/uid_map").is_err() || !is_root() {
+        say("skipped as an ordinary user: needs root to become one");
+        return true;
+    }
+    let folder = std::env::temp_dir().join(format!("nestlab-network-{}", std::process::id()));
+    let script = "set -e
+        mkdir -m 0755 \"$1\"; cp \"$2\" \"$1/namespaces\"; chmod 0755 \"$1/namespaces\"
+        mknod -m 0666 \"$1/tun\" c 10 200; mount --bind \"$1/tun\" /dev/net/tun
+        cd /; setpriv --reuid=65534 --regid=65534 --clear-groups \"$1/namespaces\" --rootless";
+    let exe = std::env::current_exe().expect("our own program is known");
+    let status = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(&folder)
+        .arg(exe)
+        .status();
+    let _ = std::fs::remove_dir_all(folder);
+    status.is_ok_and(|status| status.success())
+}
+
+fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+}
