@@ -33,5 +33,8 @@ pub(crate) const DEFAULT_MTU: u16 = 1500;
 pub(crate) const MAX_LABFILE: u64 = 1 << 20;
 /// Bytes of a script or of inline content: it travels in the model.
 pub(crate) const MAX_SCRIPT: u64 = 1 << 20;
+/// Machines in machines: the model nests by three for each, and JSON readers
+/// stop at 128.
+pub(crate) const MAX_LEVELS: usize = 32;
 /// Lab files in lab files.
 pub(crate) const MAX_FROM: usize = 16;

@@ -110,7 +110,7 @@ wait_started() {
         sleep 0.1
     done
     sleep 0.5
-    running || { echo "consul ended at once; the end of $log:" >&2; tail -n 20 "$log" >&2; exit 1; }
+    running || { echo "consul ended at once; the end of $log:" >&2; tail -n 5 "$log" >&2; exit 1; }
 }
 
 # Only one server makes the first token, and only once there is a leader.

@@ -8,7 +8,7 @@ use super::variables::Given;
 use super::{Resolver, Site, Unit};
 use crate::fields::Fields;
 use crate::keys::{INSIDE, LAB, NODE};
-use crate::limits::{MAX_COUNT, MAX_FROM, MAX_NODES};
+use crate::limits::{MAX_COUNT, MAX_FROM, MAX_LEVELS, MAX_NODES};
 use crate::marks::Part;
 use crate::report::{Mark, Problem};
 use crate::template::Scope;
@@ -209,6 +209,12 @@ impl Resolver<'_> {
             return Layer::default();
         };
         self.marks.set(&site.path, Part::Inside, mark);
+        if site.path.level() >= MAX_LEVELS {
+            let problem = Problem::error("too-deep", mark, "The lab has too many levels");
+            self.report
+                .add(problem.label(format!("more than {MAX_LEVELS}")));
+            return Layer::default();
+        }
         fields.only_with("with", "from", &mut self.report);
         let Some(from) = fields.get("from") else {
             return self.layer(unit, fields.get("networks"), fields.get("nodes"), site);
