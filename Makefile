@@ -61,8 +61,9 @@ soak: build ## The end-to-end tests again and again (ROUNDS=10)
 bench: build ## Measure; JSON goes to target/bench.json
 	@scripts/bench
 
-generate: ## Rewrite generated files: schema, reference
+generate: ## Rewrite generated files: schema, references
 	cargo run --locked -p nestlab-labfile --example generate
+	NESTLAB_GENERATE=1 cargo test --locked -p nestlab --bin nestlab the_page_is_current
 
 clean: ## Remove what was built (not your labs)
 	cargo clean

@@ -13,6 +13,8 @@ mod embedded;
 mod error;
 mod output;
 mod place;
+#[cfg(test)]
+mod reference;
 mod render;
 mod role;
 mod supervisor;
