@@ -21,6 +21,15 @@ fn main() {
         say(&format!("keeper: {error}"));
         std::process::exit(1);
     }
+    if arguments.get(1).is_some_and(|word| word == "__probe") {
+        let word = |at: usize| {
+            arguments
+                .get(at)
+                .and_then(|word| word.to_str())
+                .unwrap_or_default()
+        };
+        std::process::exit(i32::from(!probe(word(2), word(3).parse().ok())));
+    }
     if arguments.get(1).is_some_and(|word| word == "--list") {
         return;
     }
@@ -41,6 +50,28 @@ fn main() {
     std::process::exit(i32::from(failed));
 }
 
+/// Whether an address answers: to a connection if it has a port, else to a
+/// datagram that may not be split, of `size` bytes with its headers. A closed
+/// port that says so is an answer too.
+fn probe(address: &str, size: Option<usize>) -> bool {
+    use std::time::Duration;
+    if let Ok(address) = address.parse() {
+        return std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok();
+    }
+    let ask = || -> std::io::Result<bool> {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+        nestlab_sys::socket::dont_fragment(&socket)?;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        socket.connect((address, 9))?;
+        let headers = 28;
+        socket.send(&vec![0; size.unwrap_or(64) - headers])?;
+        Ok(socket
+            .recv(&mut [0])
+            .is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused))
+    };
+    ask().unwrap_or(false)
+}
+
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -50,10 +81,12 @@ async fn all(who: &str) -> bool {
     macro_rules! run {
         ($($test:ident)*) => {$(
             let began = Instant::now();
-            match $test(&format!("t{}{}{who}", std::process::id(), stringify!($test).len())).await {
+            let id = format!("t{}{}{who}", std::process::id(), stringify!($test).len());
+            match $test(&id).await {
                 Ok(()) => say(&format!("ok {who} {} ({:.0?})", stringify!($test), began.elapsed())),
                 Err(error) => {
                     failed = true;
+                    end_leftovers(&id);
                     say(&format!("FAILED {who} {}: {error:?}", stringify!($test)));
                 }
             }
@@ -62,6 +95,15 @@ async fn all(who: &str) -> bool {
     run! { nodes_talk_and_networks_are_apart two_labs_share_a_subnet a_dead_keeper_is_replaced
     the_way_out_hides_this_machines_loopback up_converges }
     failed
+}
+
+/// Ends what a failed test has left behind.
+fn end_leftovers(id: &str) {
+    for process in proc::find(|argv| argv.iter().any(|word| word.contains(id))) {
+        if let Ok(Some(handle)) = process.open() {
+            let _ = handle.signal(nestlab_sys::process::Signal::SIGKILL);
+        }
+    }
 }
 
 /// What of this machine must never change.
@@ -83,6 +125,11 @@ fn machine() -> String {
         read("/proc/sys/net/ipv6/conf/default/disable_ipv6"),
     ]
     .concat()
+}
+
+fn exe() -> String {
+    let path = std::env::current_exe().expect("our own program is known");
+    path.to_str().expect("its path is text").to_owned()
 }
 
 fn keeper_command(id: &str) -> Vec<OsString> {
@@ -186,21 +233,14 @@ async fn nodes_talk_and_networks_are_apart(id: &str) -> Outcome {
     guest(&place, "b", &bridges[0].1, "10.10.10.12", "10.10.10.1").await?;
     guest(&place, "c", &bridges[1].1, "10.10.20.11", "10.10.20.1").await?;
     guest(&place, "d", &bridges[2].1, "10.10.30.11", "10.10.30.1").await?;
-    let ping = |from: &str, to: &str| format!("ip netns exec {from} ping -c1 -W1 {to}");
+    let exe = exe();
+    let ping = |from: &str, to: &str| format!("ip netns exec {from} {exe} __probe {to}");
     must(&place, &ping("a", "10.10.10.12")).await?;
     must(&place, &ping("a", "10.10.10.1")).await?;
     must(&place, &ping("d", "10.10.30.1")).await?;
-    must(&place, "ping -c1 -W1 10.10.30.11").await?;
-    must(
-        &place,
-        "ip netns exec a ping -c1 -W1 -M do -s 1372 10.10.10.12",
-    )
-    .await?;
-    must_not(
-        &place,
-        "ip netns exec a ping -c1 -W1 -M do -s 1373 10.10.10.12",
-    )
-    .await?;
+    must(&place, &format!("{exe} __probe 10.10.30.11")).await?;
+    must(&place, &ping("a", "10.10.10.12 1400")).await?;
+    must_not(&place, &ping("a", "10.10.10.12 1401")).await?;
     for (from, to) in [
         ("a", "10.10.20.11"),
         ("a", "10.10.30.11"),
@@ -225,7 +265,11 @@ async fn two_labs_share_a_subnet(id: &str) -> Outcome {
         labs.push((lab, id));
     }
     for (lab, _) in &labs {
-        must(lab.namespaces(), "ip netns exec a ping -c1 -W1 10.0.2.1").await?;
+        must(
+            lab.namespaces(),
+            &format!("ip netns exec a {} __probe 10.0.2.1", exe()),
+        )
+        .await?;
     }
     for (lab, id) in labs {
         end(lab, &id).await?;
@@ -291,9 +335,8 @@ async fn the_way_out_hides_this_machines_loopback(id: &str) -> Outcome {
     let port = secret.local_addr()?.port();
     let open = std::net::TcpListener::bind("0.0.0.0:0")?;
     let open_port = open.local_addr()?.port();
-    let connect = |prefix: &str, host: &str, port: u16| {
-        format!("{prefix} timeout 3 bash -c '</dev/tcp/{host}/{port}'")
-    };
+    let connect =
+        |prefix: &str, host: &str, port: u16| format!("{prefix} {} __probe {host}:{port}", exe());
     for prefix in ["", "ip netns exec a"] {
         for host in [
             "100.127.254.2",

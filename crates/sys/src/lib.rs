@@ -15,6 +15,7 @@ pub mod process;
 pub mod pty;
 pub mod random;
 mod ready;
+pub mod socket;
 pub mod terminal;
 pub mod users;
 pub mod virtio;
