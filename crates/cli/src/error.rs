@@ -113,7 +113,7 @@ impl Error {
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         let Some(failure) = error.failure() else {
-            let caused = error.source().map(|cause| chain(cause)).unwrap_or_default();
+            let caused = error.source().map(chain).unwrap_or_default();
             let mut this = Self::new(Code::Failed, error.to_string());
             this.causes.extend(caused);
             return this;
