@@ -23,7 +23,12 @@ fn layer(networks: Vec<Network>) -> Layer {
 
 #[test]
 fn a_network_with_a_way_out() {
-    let layer = layer(vec![network("mesh", "10.10.10.0/24", NetworkMode::Nat, 1400)]);
+    let layer = layer(vec![network(
+        "mesh",
+        "10.10.10.0/24",
+        NetworkMode::Nat,
+        1400,
+    )]);
     let plan = plan(&layer, "lab1", &[]);
     insta::assert_snapshot!(plan.ip, @r#"
     link add name nb-5a80da71e1a7 address 52:44:62:fd:98:cb type bridge forward_delay 0 stp_state 0 mcast_snooping 0
