@@ -72,8 +72,3 @@ fn failed(role: &str, error: &dyn std::fmt::Display) -> ExitCode {
     crate::output::say(&format!("nestlab {role}: {error}"));
     ExitCode::FAILURE
 }
-
-/// The OpenAPI description of the API at every level.
-pub fn openapi() -> serde_json::Value {
-    serde_json::Value::Null
-}

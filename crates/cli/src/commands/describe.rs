@@ -14,7 +14,7 @@ pub fn schema(_: &Context) -> Result<u8, Error> {
 }
 
 pub fn api(_: &Context) -> Result<u8, Error> {
-    output::json(&crate::role::openapi());
+    output::json(&nestlab_api::openapi::openapi());
     Ok(0)
 }
 
