@@ -1,1 +1,21 @@
-//! Images: recipes, the store, the kit, overlays.
+//! Images: where the bytes of a node's disks come from.
+//!
+//! A [`Store`] holds finished images by digest, and the [`Kit`]: the disk with
+//! the agent, the inner hypervisor and the kernel that every guest is given.
+//! What is made is made under `tmp/` with a lock on its digest and renamed when
+//! it is whole, so that two builds at once make one, and a killed one none.
+
+mod apt;
+mod builder;
+mod cpio;
+mod error;
+mod kernel;
+mod kit;
+mod qcow2;
+mod recipe;
+mod store;
+
+pub use error::ImageError;
+pub use kit::{Kit, KitSources, kit_qemu_command};
+pub use qcow2::{create_empty, create_overlay};
+pub use store::{Image, ImageFormat, Store};

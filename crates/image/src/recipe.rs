@@ -1,0 +1,178 @@
+//! From a recipe to a root file system in one raw file.
+//!
+//! mmdebstrap makes the tree in a user namespace, and mke2fs packs it within
+//! that same namespace, so that owners come out right without root.
+
+use crate::builder::{Progress, Work, mirror, mmdebstrap};
+use crate::{ImageError, kit};
+use nestlab_model::{Digest, FileSource, Recipe, RecipeFile};
+use sha2::{Digest as _, Sha256};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Raised when the same recipe is built differently.
+const BUILDER: &str = "nestlab-recipe-1";
+
+/// Names the image of a recipe: what it is made from, not what came out. Two
+/// builds of one recipe on two days are one image, until it is pruned.
+pub(crate) fn digest(recipe: &Recipe) -> Result<Digest, ImageError> {
+    let mut hasher = Sha256::new();
+    hasher.update(BUILDER);
+    hasher.update(serde_json::to_vec(recipe).expect("recipes are plain data"));
+    for file in &recipe.files {
+        if let FileSource::Host(path) = &file.source {
+            hash_tree(&mut hasher, path)?;
+        }
+    }
+    Ok(Digest(hasher.finalize().into()))
+}
+
+/// Adds the names and bytes of a file, or of everything below a folder.
+fn hash_tree(hasher: &mut Sha256, path: &Path) -> Result<(), ImageError> {
+    let cannot = || format!("read {}", path.display());
+    hasher.update(path.as_os_str().as_encoded_bytes());
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).map_err(ImageError::io(cannot()))?;
+        let mut below: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        below.sort();
+        return below.iter().try_for_each(|path| hash_tree(hasher, path));
+    }
+    hasher.update(kit::file_digest(path)?.0);
+    Ok(())
+}
+
+/// Builds the image in `scratch`, a folder of our own. Returns the file.
+pub(crate) async fn build(
+    name: &str,
+    recipe: &Recipe,
+    scratch: &Path,
+    progress: Progress<'_>,
+) -> Result<PathBuf, ImageError> {
+    // The namespace's root is nobody here: it must be let in.
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
+            .map_err(ImageError::io(format!("open {} to the builder", path.display())))
+    };
+    open(scratch, 0o711)?;
+    let image = scratch.join("disk.raw");
+    std::fs::File::create(&image).map_err(ImageError::io(format!("make {}", image.display())))?;
+    open(&image, 0o666)?;
+    let work = scratch.join("work");
+    std::fs::create_dir(&work).map_err(ImageError::io(format!("make {}", work.display())))?;
+    open(&work, 0o777)?;
+    let files = stage_files(recipe, scratch)?;
+
+    let mut command = mmdebstrap(recipe, "minbase", &work);
+    command.args(["--format=null", "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/*"]);
+    for file in &files {
+        command.arg(format!("--customize-hook=tar -C \"$1\" --no-same-owner -xpf {}", quote(file)));
+    }
+    for line in &recipe.commands {
+        command.arg(format!("--customize-hook=chroot \"$1\" sh -ec {}", quote_text(line)));
+    }
+    command.arg(format!("--customize-hook={}", pack_hook(&image, recipe)));
+    command.arg(&recipe.suite).arg("-");
+    command.args(mirror(recipe));
+    command.stdout(std::process::Stdio::null());
+    Work::start(command, "mmdebstrap")?
+        .finish(&format!("Cannot build the image `{name}`"), progress)
+        .await?;
+    open(&image, 0o444)?;
+    Ok(image)
+}
+
+/// Packs the tree from outside, through a bind mount that shows it without the
+/// /proc and /sys that mmdebstrap has mounted in it.
+fn pack_hook(image: &Path, recipe: &Recipe) -> String {
+    format!(
+        "set -e; m=$(mktemp -d); mount --bind \"$1\" $m; \
+         mke2fs -q -F -t ext4 -J size=4 -m 1 -E root_owner=0:0,lazy_itable_init=1 -d $m {} {}K; \
+         umount $m; rmdir $m",
+        quote(image),
+        recipe.size.as_bytes().div_ceil(1024)
+    )
+}
+
+/// Packs the recipe's own files, each as an archive that unpacks to its place.
+fn stage_files(recipe: &Recipe, scratch: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    let staged = recipe.files.iter().enumerate().map(|(number, file)| {
+        let path = scratch.join(format!("file-{number}.tar"));
+        stage(file, &path).map(|()| path)
+    });
+    staged.collect()
+}
+
+fn stage(file: &RecipeFile, path: &Path) -> Result<(), ImageError> {
+    let cannot = || format!("pack the recipe's file for {}", file.target);
+    let target = file.target.trim_start_matches('/');
+    if target.is_empty() || target.split('/').any(|part| part == "..") {
+        return Err(ImageError::Unusable(format!("{:?} is no place in an image", file.target)));
+    }
+    let mut archive = std::fs::File::create(path)
+        .map(tar::Builder::new)
+        .map_err(ImageError::io(cannot()))?;
+    let packed = match &file.source {
+        FileSource::Inline(text) => append(&mut archive, target, text.as_bytes(), file.mode.unwrap_or(0o644)),
+        FileSource::Host(from) if from.is_dir() => archive.append_dir_all(target, from),
+        FileSource::Host(from) => std::fs::read(from).and_then(|bytes| {
+            let own = std::fs::metadata(from)?.permissions().mode() & 0o7777;
+            append(&mut archive, target, &bytes, file.mode.unwrap_or(own))
+        }),
+        FileSource::Blob(_) | FileSource::Url { .. } => {
+            return Err(ImageError::Unusable(format!(
+                "The file for {} must lie on this machine: download it and name it with `source:`",
+                file.target
+            )));
+        }
+    };
+    packed.and_then(|()| archive.finish()).map_err(ImageError::io(cannot()))
+}
+
+fn append(
+    archive: &mut tar::Builder<std::fs::File>,
+    target: &str,
+    bytes: &[u8],
+    mode: u32,
+) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(mode);
+    archive.append_data(&mut header, target, bytes)
+}
+
+fn quote(path: &Path) -> String {
+    quote_text(&path.to_string_lossy())
+}
+
+/// One word for a shell.
+fn quote_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_follows_content_not_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        std::fs::write(&file, "one").unwrap();
+        let mut recipe = Recipe::of("bookworm", &["iproute2"]);
+        recipe.files.push(RecipeFile {
+            source: FileSource::Host(file.clone()),
+            target: "/etc/a".into(),
+            mode: None,
+        });
+        let first = digest(&recipe).unwrap();
+        assert_eq!(digest(&recipe).unwrap(), first);
+        std::fs::write(&file, "two").unwrap();
+        assert_ne!(digest(&recipe).unwrap(), first);
+    }
+
+    #[test]
+    fn words_for_the_shell_are_quoted() {
+        assert_eq!(quote_text("it's"), "'it'\\''s'");
+    }
+}
