@@ -133,7 +133,7 @@ async fn start(kind: Kind, path: &Path, lab: &LabNamespace) -> Result<ProcessId,
         .arg0(title(kind.program(), &lab.lab_id()))
         .args(arguments(kind, lab));
     command
-        .stdin(Stdio::null())
+        .stdin(Stdio::from(network(lab).map_err(NetworkError::io(&action))?))
         .stdout(Stdio::null())
         .stderr(Stdio::from(log));
     detach(&mut command);
@@ -156,6 +156,13 @@ async fn start(kind: Kind, path: &Path, lab: &LabNamespace) -> Result<ProcessId,
     let _ = child.kill().await;
     let message = format!("it was not ready in {} s", DEADLINE.as_secs());
     Err(NetworkError::Command { action, message })
+}
+
+/// The lab's network namespace as an open file. As root, pasta gives up the
+/// privilege to open it by the keeper's number, but may still open its own
+/// standard input.
+fn network(lab: &LabNamespace) -> std::io::Result<std::fs::File> {
+    std::fs::File::open(format!("/proc/{}/ns/net", lab.keeper().pid))
 }
 
 fn words(stderr: &mut std::fs::File, status: std::process::ExitStatus) -> String {
@@ -218,7 +225,7 @@ fn arguments(kind: Kind, lab: &LabNamespace) -> Vec<String> {
                 Some(path) => line.extend([String::from("--userns"), path]),
                 None => line.extend(words(&["--netns-only", "--runas", "0"])),
             }
-            line.extend([String::from("--netns"), net]);
+            line.extend(words(&["--netns", "/proc/self/fd/0"]));
         }
     }
     line
