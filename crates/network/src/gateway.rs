@@ -133,7 +133,9 @@ async fn start(kind: Kind, path: &Path, lab: &LabNamespace) -> Result<ProcessId,
         .arg0(title(kind.program(), &lab.lab_id()))
         .args(arguments(kind, lab));
     command
-        .stdin(Stdio::from(network(lab).map_err(NetworkError::io(&action))?))
+        .stdin(Stdio::from(
+            network(lab).map_err(NetworkError::io(&action))?,
+        ))
         .stdout(Stdio::null())
         .stderr(Stdio::from(log));
     detach(&mut command);
