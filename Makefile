@@ -6,6 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin:/sbin
 
 TARGET := x86_64-unknown-linux-gnu
 OUT := target/$(TARGET)/release
+INIT := target/$(TARGET)/init/nestlab-init
 NESTLAB := $(CURDIR)/target/nestlab
 DEMO := $(NESTLAB) -C examples/consul-ha
 
@@ -19,9 +20,9 @@ deps: ## Install what this machine lacks (Debian, Ubuntu)
 
 # The init is built first: the program carries it.
 build: deps ## Build target/nestlab, one static program
-	cargo build --release --locked -p nestlab-init
-	NESTLAB_INIT=$(CURDIR)/$(OUT)/nestlab-init cargo build --release --locked -p nestlab
-	install -m 755 $(OUT)/nestlab-init target/nestlab-init.new && mv target/nestlab-init.new target/nestlab-init
+	cargo rustc --profile init --locked -p nestlab-init -- -C relocation-model=static
+	NESTLAB_INIT=$(CURDIR)/$(INIT) cargo build --release --locked -p nestlab
+	install -m 755 $(INIT) target/nestlab-init.new && mv target/nestlab-init.new target/nestlab-init
 	install -m 755 $(OUT)/nestlab target/nestlab.new && mv target/nestlab.new target/nestlab
 
 demo: build ## Bring up three nested Consul servers and show that they live

@@ -33,6 +33,9 @@ impl FromRef<Level> for Engine {
     }
 }
 
+/// The longest description of a layer, with its scripts, in bytes.
+const MAX_LAYER: usize = 64 << 20;
+
 /// The routes of an engine's layer.
 pub(crate) fn layer_routes(level: Level) -> Router {
     Router::new()
@@ -44,6 +47,7 @@ pub(crate) fn layer_routes(level: Level) -> Router {
         .route(route::CONNECT, get(connect))
         .route(route::CONSOLE, get(console))
         .route(route::NODE_LOG, get(log))
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_LAYER))
         .with_state(level)
 }
 

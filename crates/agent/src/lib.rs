@@ -1,1 +1,23 @@
 //! The API at a level: guest services, the layer's routes, the supervisor's life.
+
+mod archive;
+mod blobs;
+mod configure;
+mod dial;
+mod exec;
+mod files;
+mod guest;
+mod info;
+mod layer;
+mod node;
+mod power;
+mod rejection;
+mod serve;
+pub mod supervisor;
+mod tail;
+mod upgrade;
+
+pub use archive::{pack, unpack};
+pub use guest::{Guest, GuestConfig, guest_routes};
+pub use node::{NodeConfig, run_node};
+pub use serve::{LINK_PORT, run_agent, serve_connection, serve_link, serve_unix};

@@ -130,9 +130,14 @@ async fn serve(
         .map_err(Fault::io(format!("Cannot listen on {}", socket.display())))?;
     let router = layer::layer_routes(Level { engine: engine.clone(), ports: Some(ports) })
         .merge(crate::info::info_routes("supervisor", Some(config.lab_id.clone())));
-    let ended = unneeded(engine, config.state_dir.clone());
-    let served = axum::serve(listener, router).with_graceful_shutdown(ended);
-    served.await.map_err(Fault::io("Cannot serve the API"))
+    tokio::select! {
+        () = crate::serve_unix(listener, router) => {}
+        () = unneeded(engine, config.state_dir.clone()) => {
+            // Whoever asked for the end still reads the answer.
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    Ok(())
 }
 
 /// Returns when the lab is destroyed, nothing has run for a while, or a signal

@@ -3,6 +3,8 @@
 
 use crate::embedded;
 use clap::Parser;
+use nestlab_agent::NodeConfig;
+use nestlab_agent::supervisor::SupervisorConfig;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,18 +56,52 @@ fn supervisor(arguments: Vec<OsString>) -> ExitCode {
         Ok(program) => program,
         Err(error) => return failed("supervisor", &error),
     };
-    match embedded::init(&program, &args.state) {
+    match embedded::init(&program, &args.store.join("init")) {
         Ok(init) => start_supervisor(args, program, init),
         Err(error) => failed("supervisor", &error),
     }
 }
 
-fn start_supervisor(_args: SupervisorArgs, _program: PathBuf, _init: PathBuf) -> ExitCode {
-    failed("supervisor", &"not built in yet")
+fn start_supervisor(args: SupervisorArgs, program: PathBuf, init: PathBuf) -> ExitCode {
+    start_log();
+    let config = SupervisorConfig {
+        lab_id: args.lab_id,
+        state_dir: args.state,
+        run_dir: args.run,
+        store_dir: args.store,
+        program,
+        init,
+    };
+    match in_runtime(nestlab_agent::supervisor::run(config)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(fault)) => failed("supervisor", &fault),
+        Err(error) => failed("supervisor", &error),
+    }
 }
 
 fn agent(_arguments: Vec<OsString>) -> ExitCode {
-    failed("agent", &"not built in yet")
+    start_log();
+    match in_runtime(nestlab_agent::run_node(NodeConfig::default())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed("agent", &error),
+    }
+}
+
+/// One thread does: these programs wait far more than they work.
+fn in_runtime<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(work))
+}
+
+/// Logs to standard error, which whoever started us has sent to a file.
+fn start_log() {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn failed(role: &str, error: &dyn std::fmt::Display) -> ExitCode {

@@ -19,7 +19,7 @@ pub(crate) struct Live {
     pub agent: watch::Receiver<Option<Client>>,
     pub console: ConsoleHub,
     /// Tasks that end with the machine or when it is let go.
-    tasks: Arc<Tasks>,
+    _tasks: Arc<Tasks>,
 }
 
 struct Tasks(Vec<AbortHandle>);
@@ -41,7 +41,7 @@ impl Live {
             machine,
             agent,
             console,
-            tasks: Arc::new(Tasks(tasks)),
+            _tasks: Arc::new(Tasks(tasks)),
         }
     }
 

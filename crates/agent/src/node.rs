@@ -1,0 +1,64 @@
+//! The agent of a node: its guest services, and the engine of what stands
+//! inside it.
+
+use crate::layer::{self, Level};
+use crate::{Guest, GuestConfig, LINK_PORT, guest_routes, run_agent};
+use nestlab_backend_qemu::Qemu;
+use nestlab_engine::{Config, Engine, GuestGround};
+use nestlab_image::kit_qemu_command;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where an agent keeps its things.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// What a reboot keeps: records and disks of the layer inside.
+    pub state_dir: PathBuf,
+    /// What a reboot empties: sockets, and who the node is.
+    pub run_dir: PathBuf,
+    /// Where the init has mounted the kit.
+    pub kit_dir: PathBuf,
+    /// The agent's own log.
+    pub log: PathBuf,
+}
+
+impl Default for NodeConfig {
+    /// The places of a minimal image.
+    fn default() -> Self {
+        Self {
+            state_dir: "/var/lib/nestlab".into(),
+            run_dir: "/run/nestlab".into(),
+            kit_dir: "/run/nestlab/kit".into(),
+            log: "/var/log/nestlab-agent.log".into(),
+        }
+    }
+}
+
+/// Serves the parent for ever. The layer of an earlier agent is adopted before
+/// the first request is answered.
+pub async fn run_node(config: NodeConfig) {
+    let blobs = config.state_dir.join("blobs");
+    let guest = Guest::new(GuestConfig {
+        blobs: blobs.clone(),
+        run_dir: config.run_dir.clone(),
+        root: "/".into(),
+        log: Some(config.log),
+        owns_machine: true,
+    });
+    let place = Config {
+        state_dir: config.state_dir.join("layer"),
+        run_dir: config.run_dir.join("vm"),
+        blobs,
+    };
+    let qemu = Qemu::new(kit_qemu_command(&config.kit_dir));
+    let ground = GuestGround::new(config.kit_dir);
+    let engine = Engine::new(place, Arc::new(ground), vec![Arc::new(qemu)]);
+    if let Err(fault) = engine.resume().await {
+        tracing::error!(%fault, "cannot go on with everything");
+    }
+    if let Ok(spec) = engine.spec() {
+        engine.end_orphans(&spec.lab_id).await;
+    }
+    let level = Level { engine, ports: None };
+    run_agent(LINK_PORT, guest_routes(guest).merge(layer::layer_routes(level))).await;
+}
