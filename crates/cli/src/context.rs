@@ -156,11 +156,11 @@ pub fn paint(color: bool, ansi: &str, text: &str) -> String {
 fn start_logging(verbose: u8) {
     let level = match verbose {
         0 => return,
-        1 => "info",
-        _ => "nestlab=debug,info",
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
     };
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .try_init();
