@@ -7,6 +7,7 @@
 pub mod client;
 pub mod link;
 pub mod message;
+pub mod openapi;
 pub mod route;
 
 mod random;

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod dir;
 pub mod disk;
 pub mod hostname;
+pub mod identity;
 pub mod keeper;
 pub mod kmod;
 pub mod lock;
