@@ -35,7 +35,14 @@ const fn op(
     body: Body,
     answer: Answer,
 ) -> Operation {
-    Operation { method, route, summary, query, body, answer }
+    Operation {
+        method,
+        route,
+        summary,
+        query,
+        body,
+        answer,
+    }
 }
 
 const TAR: &str = "application/x-tar";
@@ -43,32 +50,181 @@ const ANY: &str = "application/octet-stream";
 
 /// Every operation of every level. Guest services exist in nodes only.
 const OPERATIONS: &[Operation] = &[
-    op("get", route::VERSION, "What the level is", &[], Body::None, Answer::Json("Version")),
-    op("get", route::LAYER, "What stands at the level", &[], Body::None, Answer::Json("LayerReport")),
-    op("put", route::LAYER, "Say what shall stand at the level", &[], Body::Json("LayerSpec"), Answer::Empty),
-    op("post", route::UP, "Bring it up", &[], Body::Json("UpRequest"), Answer::Json("Outcome")),
-    op("post", route::HALT, "Stop nodes", &[], Body::Json("StopRequest"), Answer::Json("Outcome")),
-    op("post", route::DESTROY, "Remove nodes", &[], Body::Json("StopRequest"), Answer::Json("Outcome")),
-    op("get", route::EVENTS, "Follow what happens", &[], Body::None, Answer::Socket),
-    op("get", route::CONNECT, "HTTP with a node's agent", &["path"], Body::None, Answer::Upgrade),
-    op("get", route::CONSOLE, "A node's console", &[], Body::None, Answer::Upgrade),
-    op("get", route::NODE_LOG, "A log of a node", &["kind", "follow", "tail"], Body::None, Answer::Bytes("text/plain")),
-    op("get", route::LOG, "The log of the agent itself", &["follow", "tail"], Body::None, Answer::Bytes("text/plain")),
-    op("get", route::EXEC, "Run a program in the node", &[], Body::None, Answer::Socket),
-    op("get", route::FILES, "A file or folder", &["path"], Body::None, Answer::Bytes(TAR)),
-    op("put", route::FILES, "Unpack into a folder", &["path"], Body::Bytes(TAR), Answer::Empty),
-    op("get", route::BLOB, "A blob", &[], Body::None, Answer::Bytes(ANY)),
-    op("head", route::BLOB, "Whether a blob is there", &[], Body::None, Answer::Empty),
-    op("put", route::BLOB, "Store a blob", &[], Body::Bytes(ANY), Answer::Empty),
-    op("post", route::CONFIGURE, "Tell the node who it is", &[], Body::Json("Configure"), Answer::Empty),
-    op("post", route::POWER, "Power off or reboot", &[], Body::Json("Power"), Answer::Empty),
-    op("get", route::DIAL, "Connect to a port of the node", &["port", "protocol"], Body::None, Answer::Upgrade),
-    op("get", route::OPENAPI, "This document", &[], Body::None, Answer::Json("Document")),
+    op(
+        "get",
+        route::VERSION,
+        "What the level is",
+        &[],
+        Body::None,
+        Answer::Json("Version"),
+    ),
+    op(
+        "get",
+        route::LAYER,
+        "What stands at the level",
+        &[],
+        Body::None,
+        Answer::Json("LayerReport"),
+    ),
+    op(
+        "put",
+        route::LAYER,
+        "Say what shall stand at the level",
+        &[],
+        Body::Json("LayerSpec"),
+        Answer::Empty,
+    ),
+    op(
+        "post",
+        route::UP,
+        "Bring it up",
+        &[],
+        Body::Json("UpRequest"),
+        Answer::Json("Outcome"),
+    ),
+    op(
+        "post",
+        route::HALT,
+        "Stop nodes",
+        &[],
+        Body::Json("StopRequest"),
+        Answer::Json("Outcome"),
+    ),
+    op(
+        "post",
+        route::DESTROY,
+        "Remove nodes",
+        &[],
+        Body::Json("StopRequest"),
+        Answer::Json("Outcome"),
+    ),
+    op(
+        "get",
+        route::EVENTS,
+        "Follow what happens",
+        &[],
+        Body::None,
+        Answer::Socket,
+    ),
+    op(
+        "get",
+        route::CONNECT,
+        "HTTP with a node's agent",
+        &["path"],
+        Body::None,
+        Answer::Upgrade,
+    ),
+    op(
+        "get",
+        route::CONSOLE,
+        "A node's console",
+        &[],
+        Body::None,
+        Answer::Upgrade,
+    ),
+    op(
+        "get",
+        route::NODE_LOG,
+        "A log of a node",
+        &["kind", "follow", "tail"],
+        Body::None,
+        Answer::Bytes("text/plain"),
+    ),
+    op(
+        "get",
+        route::LOG,
+        "The log of the agent itself",
+        &["follow", "tail"],
+        Body::None,
+        Answer::Bytes("text/plain"),
+    ),
+    op(
+        "get",
+        route::EXEC,
+        "Run a program in the node",
+        &[],
+        Body::None,
+        Answer::Socket,
+    ),
+    op(
+        "get",
+        route::FILES,
+        "A file or folder",
+        &["path"],
+        Body::None,
+        Answer::Bytes(TAR),
+    ),
+    op(
+        "put",
+        route::FILES,
+        "Unpack into a folder",
+        &["path"],
+        Body::Bytes(TAR),
+        Answer::Empty,
+    ),
+    op(
+        "get",
+        route::BLOB,
+        "A blob",
+        &[],
+        Body::None,
+        Answer::Bytes(ANY),
+    ),
+    op(
+        "head",
+        route::BLOB,
+        "Whether a blob is there",
+        &[],
+        Body::None,
+        Answer::Empty,
+    ),
+    op(
+        "put",
+        route::BLOB,
+        "Store a blob",
+        &[],
+        Body::Bytes(ANY),
+        Answer::Empty,
+    ),
+    op(
+        "post",
+        route::CONFIGURE,
+        "Tell the node who it is",
+        &[],
+        Body::Json("Configure"),
+        Answer::Empty,
+    ),
+    op(
+        "post",
+        route::POWER,
+        "Power off or reboot",
+        &[],
+        Body::Json("Power"),
+        Answer::Empty,
+    ),
+    op(
+        "get",
+        route::DIAL,
+        "Connect to a port of the node",
+        &["port", "protocol"],
+        Body::None,
+        Answer::Upgrade,
+    ),
+    op(
+        "get",
+        route::OPENAPI,
+        "This document",
+        &[],
+        Body::None,
+        Answer::Json("Document"),
+    ),
 ];
 
 /// Method and route of every operation, in the order of the document.
 pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
-    OPERATIONS.iter().map(|operation| (operation.method, operation.route))
+    OPERATIONS
+        .iter()
+        .map(|operation| (operation.method, operation.route))
 }
 
 /// The OpenAPI 3.1 document of a level.
@@ -93,7 +249,10 @@ pub fn openapi() -> Value {
 fn schemas() -> Value {
     let mut schemas = Map::new();
     for operation in OPERATIONS {
-        for name in [body_name(&operation.body), answer_name(&operation.answer)].into_iter().flatten() {
+        for name in [body_name(&operation.body), answer_name(&operation.answer)]
+            .into_iter()
+            .flatten()
+        {
             schemas.insert(name.to_owned(), json!({ "type": ["object", "string"] }));
         }
     }
@@ -136,14 +295,26 @@ fn describe(operation: &Operation) -> Value {
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
     parameters.extend(
-        operation.query.iter().map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } })),
+        operation
+            .query
+            .iter()
+            .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } })),
     );
     let (status, answer) = match operation.answer {
         Answer::Empty => ("200", json!({ "description": "Done" })),
-        Answer::Json(name) => ("200", json!({ "description": "Done", "content": reference(name) })),
-        Answer::Bytes(kind) => ("200", json!({ "description": "Bytes", "content": { kind: {} } })),
+        Answer::Json(name) => (
+            "200",
+            json!({ "description": "Done", "content": reference(name) }),
+        ),
+        Answer::Bytes(kind) => (
+            "200",
+            json!({ "description": "Bytes", "content": { kind: {} } }),
+        ),
         Answer::Socket => ("101", json!({ "description": "A WebSocket" })),
-        Answer::Upgrade => ("101", json!({ "description": format!("Opaque bytes after `Upgrade: {}`", route::UPGRADE) })),
+        Answer::Upgrade => (
+            "101",
+            json!({ "description": format!("Opaque bytes after `Upgrade: {}`", route::UPGRADE) }),
+        ),
     };
     let failure = json!({ "description": "What went wrong", "content": reference("Failure") });
     let mut described = json!({
@@ -153,14 +324,20 @@ fn describe(operation: &Operation) -> Value {
     });
     match operation.body {
         Body::None => {}
-        Body::Json(name) => described["requestBody"] = json!({ "required": true, "content": reference(name) }),
-        Body::Bytes(kind) => described["requestBody"] = json!({ "required": true, "content": { kind: {} } }),
+        Body::Json(name) => {
+            described["requestBody"] = json!({ "required": true, "content": reference(name) })
+        }
+        Body::Bytes(kind) => {
+            described["requestBody"] = json!({ "required": true, "content": { kind: {} } })
+        }
     }
     described
 }
 
 fn path_parameters(route: &str) -> impl Iterator<Item = &str> {
-    route.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    route
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
 #[cfg(test)]
@@ -171,7 +348,10 @@ mod tests {
     fn every_operation_is_described() {
         let document = openapi();
         for (method, route) in operations() {
-            assert!(document["paths"][route][method]["summary"].is_string(), "{method} {route}");
+            assert!(
+                document["paths"][route][method]["summary"].is_string(),
+                "{method} {route}"
+            );
         }
         let blob = &document["paths"][route::BLOB]["put"]["parameters"][0];
         assert_eq!(blob["name"], "digest");
