@@ -6,6 +6,8 @@
 //! decided), and hands back a [`Machine`]. Everything it creates can be found
 //! again from a [`MachineRecord`] by another process, after a crash.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod machine;
 mod spec;
 

@@ -135,6 +135,24 @@ pub fn detach(command: &mut tokio::process::Command) {
     }
 }
 
+/// Has a command be killed when we end, however we end. The kernel goes by the
+/// thread that spawns (prctl(2), PR_SET_PDEATHSIG): call it on one that lives as
+/// long as the command is meant to, such as a runtime's worker.
+pub fn end_with_us(command: &mut tokio::process::Command) {
+    let parent = std::process::id();
+    // SAFETY: prctl and getppid are system calls that allocate nothing.
+    unsafe {
+        command.pre_exec(move || {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+            // We may have ended before the call above.
+            match nix::unistd::getppid().as_raw() == parent as i32 {
+                true => Ok(()),
+                false => Err(nix::Error::ESRCH.into()),
+            }
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

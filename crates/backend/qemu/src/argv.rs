@@ -11,12 +11,25 @@ pub(crate) const LINK_PORT: &str = "nestlab.link";
 /// The longest serial that virtio-blk carries, in bytes.
 const MAX_SERIAL: usize = 20;
 
+/// The longest path of a Unix socket, in bytes (unix(7), without the final zero).
+const MAX_SOCKET: usize = 107;
+
 /// Sockets of a machine, in its run folder.
 pub(crate) const QMP: &str = "qmp.sock";
 pub(crate) const LINK: &str = "link.sock";
 pub(crate) const CONSOLE: &str = "console.sock";
 /// What QEMU writes to its standard error.
 pub(crate) const LOG: &str = "qemu.log";
+
+/// Everything that the sandbox can forbid; taps are opened by name before it
+/// is closed.
+const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+/// The console is the serial port and not virtio's hvc0: its driver is built
+/// into stock kernels, so that a panic before the first module is seen, and
+/// hvc0 stays silent for an init that opens /dev/console.
+const KERNEL_WORDS: &str =
+    "console=ttyS0 quiet panic=10 cryptomgr.notests no_timer_check random.trust_cpu=on";
 
 /// What this machine's clock is worth to an emulated guest: under TCG a guest
 /// that calibrates its timers on a busy host often fails.
@@ -31,49 +44,100 @@ pub(crate) fn plan(
     tsc: Option<TscKhz>,
 ) -> Result<Plan, BackendError> {
     check(spec)?;
-    let mut argv = command.to_vec();
-    let mut add = |words: &[&str]| argv.extend(words.iter().map(OsString::from));
-    add(&["-name", &format!("nestlab:{}:{}", spec.lab_id, spec.path)]);
-    add(&["-nodefaults", "-no-user-config", "-nographic", "-display", "none"]);
-    add(&["-machine", &machine(spec.accelerator)]);
-    add(&["-cpu", &cpu(spec.accelerator, spec.nested)]);
-    add(&["-smp", &spec.cpus.to_string()]);
-    add(&["-m", &format!("{}M", spec.memory.as_mib())]);
-    add(&["-sandbox", SANDBOX]);
-    add(&["-kernel", &spec.boot.kernel.to_string_lossy()]);
-    add(&["-initrd", &spec.boot.initrd.to_string_lossy()]);
-    add(&["-append", &kernel_words(spec, tsc)]);
-    add(&["-device", "virtio-rng-pci"]);
-    add(&["-device", "virtio-serial-pci,id=serial"]);
-    for (id, name, device) in [
-        ("console", CONSOLE, "virtconsole,chardev=console".to_owned()),
-        ("link", LINK, format!("virtserialport,chardev=link,name={LINK_PORT}")),
-    ] {
-        add(&["-chardev", &socket(spec, id, name)]);
-        add(&["-device", &device]);
-    }
-    add(&["-chardev", &socket(spec, "qmp", QMP), "-mon", "chardev=qmp,mode=control"]);
+    let mut argv = Argv(bare(command, spec, tsc));
+    argv.add(&[
+        "-chardev",
+        &socket(spec, "console", CONSOLE),
+        "-serial",
+        "chardev:console",
+    ]);
+    argv.add(&[
+        "-chardev",
+        &socket(spec, "qmp", QMP),
+        "-mon",
+        "chardev=qmp,mode=control",
+    ]);
+    argv.add(&[
+        "-device",
+        "virtio-serial-pci",
+        "-chardev",
+        &socket(spec, "link", LINK),
+    ]);
+    argv.add(&[
+        "-device",
+        &format!("virtserialport,chardev=link,name={LINK_PORT}"),
+    ]);
+    argv.add(&["-device", "virtio-rng-pci"]);
     for (number, disk) in spec.disks.iter().enumerate() {
         let (blockdev, device) = disk_words(number, disk);
-        add(&["-blockdev", &blockdev, "-device", &device]);
+        argv.add(&["-blockdev", &blockdev, "-device", &device]);
     }
     for (number, nic) in spec.nics.iter().enumerate() {
         let (netdev, device) = nic_words(number, nic);
-        add(&["-netdev", &netdev, "-device", &device]);
+        argv.add(&["-netdev", &netdev, "-device", &device]);
     }
     if spec.balloon {
-        add(&["-device", "virtio-balloon-pci,deflate-on-oom=on"]);
+        argv.add(&["-device", "virtio-balloon-pci,deflate-on-oom=on"]);
     }
-    Ok(Plan { argv })
+    Ok(Plan { argv: argv.0 })
 }
 
-/// Everything that the sandbox can forbid while taps are opened by name.
-const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+/// Processor, memory and kernel, without any device: what a probe boots too.
+pub(crate) fn bare(command: &[OsString], spec: &MachineSpec, tsc: Option<TscKhz>) -> Vec<OsString> {
+    let mut argv = Argv(command.to_vec());
+    argv.add(&["-name", &name(spec)]);
+    argv.add(&["-nodefaults", "-no-user-config", "-display", "none"]);
+    argv.add(&["-machine", machine(spec.accelerator)]);
+    argv.add(&["-cpu", cpu(spec.accelerator, spec.nested)]);
+    argv.add(&["-smp", &spec.cpus.to_string()]);
+    argv.add(&["-m", &format!("{}M", spec.memory.as_mib())]);
+    argv.add(&["-sandbox", SANDBOX]);
+    argv.0
+        .extend(["-kernel".into(), spec.boot.kernel.clone().into_os_string()]);
+    argv.0
+        .extend(["-initrd".into(), spec.boot.initrd.clone().into_os_string()]);
+    argv.add(&["-append", &kernel_words(spec, tsc)]);
+    argv.0
+}
+
+/// By which a machine is found in /proc when all records are lost.
+pub(crate) fn name(spec: &MachineSpec) -> String {
+    format!("nestlab:{}:{}", spec.lab_id, spec.path)
+}
+
+struct Argv(Vec<OsString>);
+
+impl Argv {
+    fn add(&mut self, words: &[&str]) {
+        self.0.extend(words.iter().map(OsString::from));
+    }
+}
 
 fn check(spec: &MachineSpec) -> Result<(), BackendError> {
-    let unsupported = |what: String| Err(BackendError::Unsupported { backend: "qemu", what });
-    if let Some(disk) = spec.disks.iter().find(|disk| disk.serial.len() > MAX_SERIAL) {
-        return unsupported(format!("disk serials over {MAX_SERIAL} bytes: {}", disk.serial));
+    let unsupported = |what: String| {
+        Err(BackendError::Unsupported {
+            backend: "qemu",
+            what,
+        })
+    };
+    if let Some(disk) = spec
+        .disks
+        .iter()
+        .find(|disk| disk.serial.len() > MAX_SERIAL)
+    {
+        return unsupported(format!(
+            "disk serials over {MAX_SERIAL} bytes: {}",
+            disk.serial
+        ));
+    }
+    if let Some(disk) = spec.disks.iter().find(|disk| disk.path.to_str().is_none()) {
+        return unsupported(format!("paths that are not UTF-8: {}", disk.path.display()));
+    }
+    if spec.run_dir.join(CONSOLE).as_os_str().len() > MAX_SOCKET {
+        return unsupported(format!(
+            "sockets with paths over {MAX_SOCKET} bytes: {}",
+            spec.run_dir.display()
+        ));
     }
     if spec.cpus == 0 || spec.cpus > 255 {
         return unsupported(format!("machine with {} virtual CPUs", spec.cpus));
@@ -81,30 +145,27 @@ fn check(spec: &MachineSpec) -> Result<(), BackendError> {
     Ok(())
 }
 
-fn machine(accelerator: Accelerator) -> String {
-    let accel = match accelerator {
-        Accelerator::Kvm => "kvm",
-        Accelerator::Tcg => "tcg",
-    };
-    format!("q35,accel={accel},hpet=off,vmport=off,smm=off,graphics=off")
+fn machine(accelerator: Accelerator) -> &'static str {
+    match accelerator {
+        Accelerator::Kvm => "q35,accel=kvm,hpet=off,vmport=off,smm=off",
+        Accelerator::Tcg => "q35,accel=tcg,hpet=off,vmport=off,smm=off",
+    }
 }
 
 /// The CPU model. Under KVM the host's own; what a guest that is not meant to
 /// nest could nest with is taken away.
-fn cpu(accelerator: Accelerator, nested: bool) -> String {
+fn cpu(accelerator: Accelerator, nested: bool) -> &'static str {
     match (accelerator, nested) {
-        (Accelerator::Kvm, true) => "host".into(),
-        (Accelerator::Kvm, false) => "host,svm=off,vmx=off".into(),
+        (Accelerator::Kvm, true) => "host",
+        (Accelerator::Kvm, false) => "host,svm=off,vmx=off",
         // TCG emulates SVM, not VMX.
-        (Accelerator::Tcg, true) => "max".into(),
-        (Accelerator::Tcg, false) => "max,svm=off".into(),
+        (Accelerator::Tcg, true) => "max",
+        (Accelerator::Tcg, false) => "max,svm=off",
     }
 }
 
 fn kernel_words(spec: &MachineSpec, tsc: Option<TscKhz>) -> String {
-    let mut words = String::from(
-        "console=hvc0 quiet panic=-1 cryptomgr.notests no_timer_check random.trust_cpu=on",
-    );
+    let mut words = String::from(KERNEL_WORDS);
     if let (Accelerator::Tcg, Some(TscKhz(khz))) = (spec.accelerator, tsc) {
         words.push_str(&format!(" tsc_early_khz={khz} lpj={}", khz * 4));
     }
@@ -122,7 +183,11 @@ fn socket(spec: &MachineSpec, id: &str, name: &str) -> String {
 
 /// A path as a QEMU option value: commas are doubled.
 fn text(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
+    escape(&path.to_string_lossy())
+}
+
+fn escape(value: &str) -> String {
+    value.replace(',', ",,")
 }
 
 fn disk_words(number: usize, disk: &Disk) -> (String, String) {
@@ -132,19 +197,33 @@ fn disk_words(number: usize, disk: &Disk) -> (String, String) {
         DiskFormat::Raw => "raw",
     };
     // A read-only disk is shared with other machines, so it is not locked.
-    let locking = if disk.read_only { ",file.locking=off" } else { "" };
-    let file = if disk.path.starts_with("/dev/") { "host_device" } else { "file" };
+    let locking = if disk.read_only {
+        ",file.locking=off"
+    } else {
+        ""
+    };
+    let file = if disk.path.starts_with("/dev/") {
+        "host_device"
+    } else {
+        "file"
+    };
     let blockdev = format!(
         "driver={driver},node-name=disk{number},read-only={read_only},discard=unmap,\
          file.driver={file},file.filename={}{locking}",
         text(&disk.path)
     );
-    let device = format!("virtio-blk-pci,drive=disk{number},serial={}", disk.serial);
+    let device = format!(
+        "virtio-blk-pci,drive=disk{number},serial={}",
+        escape(&disk.serial)
+    );
     (blockdev, device)
 }
 
 fn nic_words(number: usize, nic: &Nic) -> (String, String) {
-    let netdev = format!("tap,id=net{number},ifname={},script=no,downscript=no", nic.tap);
+    let netdev = format!(
+        "tap,id=net{number},ifname={},script=no,downscript=no",
+        nic.tap
+    );
     let device = format!(
         "virtio-net-pci,netdev=net{number},mac={},host_mtu={},romfile=",
         nic.mac, nic.mtu
@@ -187,26 +266,70 @@ mod tests {
                     read_only: true,
                 },
             ],
-            nics: vec![Nic { tap: "nt-1".into(), mac: Mac([0x52, 0, 0, 0, 0, 1]), mtu: 1500 }],
+            nics: vec![Nic {
+                tap: "nt-1".into(),
+                mac: Mac([0x52, 0, 0, 0, 0, 1]),
+                mtu: 1500,
+            }],
         }
     }
 
     fn lines(spec: &MachineSpec) -> String {
         let plan = plan(&["qemu".into()], spec, Some(TscKhz(2_600_000))).unwrap();
-        let words: Vec<_> = plan.argv.iter().map(|word| word.to_string_lossy()).collect();
+        let words: Vec<_> = plan
+            .argv
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
         words.join(" ").replace(" -", "\n-")
     }
 
     #[test]
     fn a_leaf_under_tcg() {
-        insta::assert_snapshot!(lines(&spec()));
+        insta::assert_snapshot!(lines(&spec()), @r"
+        qemu
+        -name nestlab:0a1b2c3d:l1/consul-1
+        -nodefaults
+        -no-user-config
+        -display none
+        -machine q35,accel=tcg,hpet=off,vmport=off,smm=off
+        -cpu max,svm=off
+        -smp 1
+        -m 384M
+        -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
+        -kernel /k/vmlinux
+        -initrd /k/initramfs
+        -append console=ttyS0 quiet panic=10 cryptomgr.notests no_timer_check random.trust_cpu=on tsc_early_khz=2600000 lpj=10400000
+        -chardev socket,id=console,server=on,wait=off,path=/run/n/0a1b2c3d/consul-1/console.sock
+        -serial chardev:console
+        -chardev socket,id=qmp,server=on,wait=off,path=/run/n/0a1b2c3d/consul-1/qmp.sock
+        -mon chardev=qmp,mode=control
+        -device virtio-serial-pci
+        -chardev socket,id=link,server=on,wait=off,path=/run/n/0a1b2c3d/consul-1/link.sock
+        -device virtserialport,chardev=link,name=nestlab.link
+        -device virtio-rng-pci
+        -blockdev driver=qcow2,node-name=disk0,read-only=off,discard=unmap,file.driver=file,file.filename=/s/a,,b/root.qcow2
+        -device virtio-blk-pci,drive=disk0,serial=root
+        -blockdev driver=raw,node-name=disk1,read-only=on,discard=unmap,file.driver=host_device,file.filename=/dev/vdb,file.locking=off
+        -device virtio-blk-pci,drive=disk1,serial=kit-0123456789ab
+        -netdev tap,id=net0,ifname=nt-1,script=no,downscript=no
+        -device virtio-net-pci,netdev=net0,mac=52:00:00:00:00:01,host_mtu=1500,romfile=
+        ");
     }
 
     #[test]
     fn nesting_and_kvm_change_the_cpu() {
         let check = |accelerator, nested, expected: &str| {
-            let spec = MachineSpec { accelerator, nested, ..spec() };
-            assert!(lines(&spec).contains(&format!("-cpu {expected}\n")), "{}", lines(&spec));
+            let spec = MachineSpec {
+                accelerator,
+                nested,
+                ..spec()
+            };
+            assert!(
+                lines(&spec).contains(&format!("-cpu {expected}\n")),
+                "{}",
+                lines(&spec)
+            );
         };
         check(Accelerator::Kvm, true, "host");
         check(Accelerator::Kvm, false, "host,svm=off,vmx=off");
@@ -218,6 +341,11 @@ mod tests {
     fn what_cannot_be_is_refused() {
         let mut long = spec();
         long.disks[0].serial = "x".repeat(21);
-        assert!(plan(&["qemu".into()], &long, None).is_err());
+        let mut deep = spec();
+        deep.run_dir = format!("/run/{}", "x".repeat(100)).into();
+        let none = MachineSpec { cpus: 0, ..spec() };
+        for spec in [long, deep, none] {
+            assert!(plan(&["qemu".into()], &spec, None).is_err());
+        }
     }
 }

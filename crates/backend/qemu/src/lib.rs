@@ -28,7 +28,10 @@ impl Qemu {
     /// QEMU by its program and the arguments that belong to it, such as a
     /// dynamic loader's.
     pub fn new(command: Vec<OsString>) -> Self {
-        Self { command, tsc: host_tsc() }
+        Self {
+            command,
+            tsc: host_tsc(),
+        }
     }
 }
 
@@ -43,14 +46,20 @@ impl Backend for Qemu {
     }
 
     fn probe_key(&self) -> String {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-        let kvm = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
-        let program = self.command.iter().find_map(|word| find_program(word));
-        let stamp = program.and_then(|path| std::fs::metadata(path).ok());
+        let read = |path: &str| {
+            std::fs::read_to_string(path)
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
+        let kvm = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/kvm")
+            .is_ok();
         format!(
-            "qemu {} {}, Linux {}, boot {}, kvm {kvm}",
-            stamp.as_ref().map_or(0, |m| m.size()),
-            stamp.as_ref().map_or(0, |m| m.mtime()),
+            "qemu {}, Linux {}, boot {}, kvm {kvm}",
+            stamps(&self.command),
             read("/proc/sys/kernel/osrelease"),
             read("/proc/sys/kernel/random/boot_id"),
         )
@@ -69,10 +78,25 @@ impl Backend for Qemu {
         Ok(Arc::new(machine::start(&plan, spec, place).await?))
     }
 
-    async fn adopt(&self, record: &MachineRecord) -> Result<Option<Arc<dyn Machine>>, BackendError> {
+    async fn adopt(
+        &self,
+        record: &MachineRecord,
+    ) -> Result<Option<Arc<dyn Machine>>, BackendError> {
         let adopted = machine::adopt(record).await?;
         Ok(adopted.map(|machine| Arc::new(machine) as Arc<dyn Machine>))
     }
+}
+
+/// Size and time of every file that makes up the command.
+fn stamps(command: &[OsString]) -> String {
+    let stamp = |path: std::path::PathBuf| {
+        let data = std::fs::metadata(path)
+            .ok()
+            .filter(std::fs::Metadata::is_file)?;
+        Some(format!("{}@{}", data.size(), data.mtime()))
+    };
+    let words = command.iter().filter_map(find_program).filter_map(stamp);
+    words.collect::<Vec<_>>().join("+")
 }
 
 /// The file of a program, searched as exec does.

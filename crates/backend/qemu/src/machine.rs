@@ -4,15 +4,18 @@ use crate::argv::{CONSOLE, LINK, LOG, QMP};
 use crate::qmp::Qmp;
 use async_trait::async_trait;
 use nestlab_backend::{BackendError, Exit, LinkAddress, Machine, MachineRecord, MachineSpec, Plan};
+use nestlab_sys::dir::make_private;
 use nestlab_sys::namespace::Namespaces;
+use nestlab_sys::proc::arguments;
 use nestlab_sys::process::{Pidfd, ProcessId, Signal, detach};
 use serde_json::json;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 /// How long QEMU may take from its start until its monitor answers. Inside an
 /// emulated machine its dynamic linking alone takes seconds.
@@ -22,14 +25,20 @@ const START: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// How much of QEMU's standard error is shown, in bytes.
-const LAST_WORDS: usize = 2000;
+const LAST_WORDS: u64 = 2000;
+
+/// Where programs are looked for.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+
+/// How long a killed QEMU may take to end.
+const END: Duration = Duration::from_secs(20);
 
 /// A QEMU process.
 pub(crate) struct QemuMachine {
     record: MachineRecord,
     pidfd: Pidfd,
-    /// How it ended, if it was our child and has ended.
-    status: Arc<Mutex<Option<String>>>,
+    /// How it ended, once it has, if it is our child. The task behind it reaps.
+    status: Option<watch::Receiver<Option<String>>>,
 }
 
 /// Starts QEMU and waits until its guest runs.
@@ -39,47 +48,82 @@ pub(crate) async fn start(
     place: Option<&Namespaces>,
 ) -> Result<QemuMachine, BackendError> {
     clear(&spec.run_dir)?;
-    std::fs::create_dir_all(&spec.run_dir)
+    make_private(&spec.run_dir)
         .map_err(BackendError::io(format!("make {}", spec.run_dir.display())))?;
-    let started = begin(plan, spec, place).await;
-    if started.is_err() {
-        let _ = clear(&spec.run_dir);
-    }
-    started
-}
-
-async fn begin(
-    plan: &Plan,
-    spec: &MachineSpec,
-    place: Option<&Namespaces>,
-) -> Result<QemuMachine, BackendError> {
-    let mut child = spawn(plan, spec, place)?;
-    if let Err(error) = wait_for_monitor(&mut child, spec).await {
-        let _ = child.kill().await;
-        return Err(error);
-    }
-    let gone = || BackendError::EndedEarly { status: "it is gone".into(), stderr: last_words(&spec.run_dir) };
-    let pid = child.id().ok_or_else(gone)?;
+    let mut attempt = Attempt {
+        run_dir: &spec.run_dir,
+        child: None,
+    };
+    let child = attempt.child.insert(spawn(plan, spec, place)?);
+    let pid = child
+        .id()
+        .ok_or_else(|| ended_early("it is gone".into(), &spec.run_dir))?;
+    // Before anything is awaited: the child is not reaped yet, so the number is its own.
     let process = ProcessId::of(pid).map_err(BackendError::io("identify QEMU"))?;
-    let pidfd = process.open().map_err(BackendError::io("hold QEMU"))?.ok_or_else(gone)?;
-    let status = Arc::new(Mutex::new(None));
-    tokio::spawn(reap(child, status.clone()));
+    wait_for_monitor(child, &spec.run_dir).await?;
+    let pidfd = process
+        .open()
+        .map_err(BackendError::io("hold QEMU"))?
+        .ok_or_else(|| ended_early("it is gone".into(), &spec.run_dir))?;
     let record = MachineRecord {
         backend: "qemu".into(),
         process,
-        started_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        started_at: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs()),
         spec: spec.clone(),
     };
-    Ok(QemuMachine { record, pidfd, status })
+    Ok(QemuMachine {
+        record,
+        pidfd,
+        status: attempt.succeed().map(reap),
+    })
 }
 
-fn spawn(plan: &Plan, spec: &MachineSpec, place: Option<&Namespaces>) -> Result<Child, BackendError> {
+/// A start that is not over. Dropped, by a failure or because nobody waits for
+/// it any more, it leaves nothing.
+struct Attempt<'a> {
+    run_dir: &'a Path,
+    child: Option<Child>,
+}
+
+impl Attempt<'_> {
+    fn succeed(mut self) -> Option<Child> {
+        let child = self.child.take();
+        std::mem::forget(self);
+        child
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Reaped by the runtime.
+            let _ = child.start_kill();
+        }
+        let _ = clear(self.run_dir);
+    }
+}
+
+fn spawn(
+    plan: &Plan,
+    spec: &MachineSpec,
+    place: Option<&Namespaces>,
+) -> Result<Child, BackendError> {
     let log = File::create(spec.run_dir.join(LOG)).map_err(BackendError::io("make QEMU's log"))?;
-    let (program, arguments) = plan.argv.split_first().expect("a plan begins with the program");
+    let (program, arguments) = plan
+        .argv
+        .split_first()
+        .expect("a plan begins with the program");
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    // No pipes: QEMU outlives us, and a broken pipe would end it.
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
     // Found by their full paths: nothing else of our environment concerns it.
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+    command.env_clear().env("PATH", PATH);
     detach(&mut command);
     if let Some(place) = place {
         place.attach(&mut command);
@@ -98,22 +142,19 @@ pub(crate) fn missing(program: &std::ffi::OsStr) -> BackendError {
 }
 
 /// Waits until QEMU answers on its monitor, or has ended.
-async fn wait_for_monitor(child: &mut Child, spec: &MachineSpec) -> Result<(), BackendError> {
-    let socket = spec.run_dir.join(QMP);
+async fn wait_for_monitor(child: &mut Child, run_dir: &Path) -> Result<(), BackendError> {
+    let socket = run_dir.join(QMP);
     let answered = async {
-        loop {
-            if socket.exists() && Qmp::connect(&socket).await.is_ok() {
-                return;
-            }
+        while Qmp::connect(&socket).await.is_err() {
             tokio::time::sleep(LOOK).await;
         }
     };
     tokio::select! {
         () = answered => Ok(()),
-        status = child.wait() => Err(BackendError::EndedEarly {
-            status: status.map_or_else(|error| error.to_string(), |status| status.to_string()),
-            stderr: last_words(&spec.run_dir),
-        }),
+        status = child.wait() => {
+            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            Err(ended_early(status, run_dir))
+        }
         () = tokio::time::sleep(START) => Err(BackendError::Timeout {
             what: "answer on its monitor".into(),
             seconds: START.as_secs(),
@@ -121,18 +162,38 @@ async fn wait_for_monitor(child: &mut Child, spec: &MachineSpec) -> Result<(), B
     }
 }
 
-/// Our child must be waited for, or it stays as a zombie.
-async fn reap(mut child: Child, status: Arc<Mutex<Option<String>>>) {
-    if let Ok(ended) = child.wait().await {
-        *status.lock().expect("no holder panics") = Some(ended.to_string());
+fn ended_early(status: String, run_dir: &Path) -> BackendError {
+    BackendError::EndedEarly {
+        status,
+        stderr: last_words(run_dir),
     }
+}
+
+/// Our child must be waited for, or it stays as a zombie.
+fn reap(mut child: Child) -> watch::Receiver<Option<String>> {
+    let (tell, status) = watch::channel(None);
+    tokio::spawn(async move {
+        let ended = child.wait().await;
+        let _ = tell.send(Some(
+            ended.map_or_else(|error| error.to_string(), |s| s.to_string()),
+        ));
+    });
+    status
 }
 
 /// The end of what QEMU wrote to its standard error.
 fn last_words(run_dir: &Path) -> String {
-    let bytes = std::fs::read(run_dir.join(LOG)).unwrap_or_default();
-    let tail = &bytes[bytes.len().saturating_sub(LAST_WORDS)..];
-    String::from_utf8_lossy(tail).trim().to_owned()
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(run_dir.join(LOG))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS)))?;
+        let mut bytes = Vec::new();
+        file.take(LAST_WORDS).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default())
+        .trim()
+        .to_owned()
 }
 
 /// Removes a machine's sockets and log.
@@ -141,7 +202,9 @@ fn clear(run_dir: &Path) -> Result<(), BackendError> {
         let path = run_dir.join(name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(BackendError::io(format!("remove {}", path.display()))(error));
+                return Err(BackendError::io(format!("remove {}", path.display()))(
+                    error,
+                ));
             }
             _ => {}
         }
@@ -151,15 +214,58 @@ fn clear(run_dir: &Path) -> Result<(), BackendError> {
     Ok(())
 }
 
+/// Removes what an ended machine left, unless its successor already uses the
+/// folder: a handle may be older than the machine that runs now.
+fn clear_dead(run_dir: &Path) -> Result<(), BackendError> {
+    match std::os::unix::net::UnixStream::connect(run_dir.join(QMP)) {
+        Ok(_) => Ok(()),
+        Err(_) => clear(run_dir),
+    }
+}
+
 /// Takes hold of a machine that somebody else started.
 pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<QemuMachine>, BackendError> {
-    let handle = record.process.open().map_err(BackendError::io("hold QEMU"))?;
-    let Some(pidfd) = handle else {
-        clear(&record.spec.run_dir)?;
+    let found = record
+        .process
+        .open()
+        .map_err(BackendError::io("hold QEMU"))?;
+    // After a reboot number and start time may be another's; the name is not.
+    let Some(pidfd) = found.filter(|_| is_ours(record)) else {
+        clear_dead(&record.spec.run_dir)?;
         return Ok(None);
     };
-    Qmp::connect(&record.spec.run_dir.join(QMP)).await?;
-    Ok(Some(QemuMachine { record: record.clone(), pidfd, status: Arc::default() }))
+    let answer = Qmp::connect(&record.spec.run_dir.join(QMP)).await;
+    match answer {
+        Ok(_) => Ok(Some(QemuMachine {
+            record: record.clone(),
+            pidfd,
+            status: None,
+        })),
+        Err(_) if !record.process.is_alive() => {
+            clear_dead(&record.spec.run_dir)?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_ours(record: &MachineRecord) -> bool {
+    let name = crate::argv::name(&record.spec);
+    arguments(record.process.pid).is_some_and(|argv| argv.contains(&name))
+}
+
+impl QemuMachine {
+    /// Waits for the end; tells the status of our own child.
+    async fn ended(&self) -> std::io::Result<Option<String>> {
+        self.pidfd.wait().await?;
+        let Some(status) = &self.status else {
+            return Ok(None);
+        };
+        let mut status = status.clone();
+        // An error says that the task which reaps is gone, with the runtime.
+        let told = status.wait_for(Option::is_some).await;
+        Ok(told.ok().and_then(|status| status.clone()))
+    }
 }
 
 #[async_trait]
@@ -177,12 +283,14 @@ impl Machine for QemuMachine {
     }
 
     async fn wait(&self) -> Exit {
-        if let Err(error) = self.pidfd.wait().await {
-            return Exit { description: format!("it cannot be waited for: {error}") };
-        }
-        // The task that reaps our child is woken by the same end.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let status = self.status.lock().expect("no holder panics").clone();
+        let status = match self.ended().await {
+            Ok(status) => status,
+            Err(error) => {
+                return Exit {
+                    description: format!("it cannot be waited for: {error}"),
+                };
+            }
+        };
         let words = last_words(&self.record.spec.run_dir);
         let description = match (status, words.is_empty()) {
             (None, true) => "QEMU is gone".to_owned(),
@@ -199,9 +307,17 @@ impl Machine for QemuMachine {
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
-        self.pidfd.signal(Signal::SIGKILL).map_err(BackendError::io("end QEMU"))?;
-        self.pidfd.wait().await.map_err(BackendError::io("wait for QEMU"))?;
-        clear(&self.record.spec.run_dir)
+        self.pidfd
+            .signal(Signal::SIGKILL)
+            .map_err(BackendError::io("end QEMU"))?;
+        let ended = tokio::time::timeout(END, self.ended()).await;
+        ended
+            .map_err(|_| BackendError::Timeout {
+                what: "end".into(),
+                seconds: END.as_secs(),
+            })?
+            .map_err(BackendError::io("wait for QEMU"))?;
+        clear_dead(&self.record.spec.run_dir)
     }
 
     fn resident_bytes(&self) -> Option<u64> {

@@ -31,7 +31,10 @@ impl Qmp {
             .await
             .map_err(BackendError::io(format!("connect to {}", socket.display())))?;
         let (reader, writer) = stream.into_split();
-        let mut qmp = Self { reader: BufReader::new(reader.take(MAX_LINE)), writer };
+        let mut qmp = Self {
+            reader: BufReader::new(reader.take(MAX_LINE)),
+            writer,
+        };
         within("greet", qmp.read()).await?;
         qmp.execute("qmp_capabilities", json!({})).await?;
         Ok(qmp)
@@ -39,7 +42,11 @@ impl Qmp {
 
     /// Runs a command and returns its answer. Events that come between are
     /// passed over.
-    pub async fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, BackendError> {
+    pub async fn execute(
+        &mut self,
+        command: &str,
+        arguments: Value,
+    ) -> Result<Value, BackendError> {
         let mut line = json!({ "execute": command, "arguments": arguments }).to_string();
         line.push('\n');
         self.writer
@@ -56,7 +63,10 @@ impl Qmp {
                 return Ok(value.clone());
             }
             if let Some(error) = message.get("error") {
-                let words = error.get("desc").and_then(Value::as_str).unwrap_or("no reason given");
+                let words = error
+                    .get("desc")
+                    .and_then(Value::as_str)
+                    .unwrap_or("no reason given");
                 return Err(BackendError::Refused {
                     command: command.to_owned(),
                     message: words.to_owned(),
@@ -86,10 +96,12 @@ async fn within<T>(
     what: &str,
     step: impl Future<Output = Result<T, BackendError>>,
 ) -> Result<T, BackendError> {
-    tokio::time::timeout(DEADLINE, step).await.unwrap_or_else(|_| {
-        Err(BackendError::Timeout {
-            what: format!("answer `{what}`"),
-            seconds: DEADLINE.as_secs(),
+    tokio::time::timeout(DEADLINE, step)
+        .await
+        .unwrap_or_else(|_| {
+            Err(BackendError::Timeout {
+                what: format!("answer `{what}`"),
+                seconds: DEADLINE.as_secs(),
+            })
         })
-    })
 }

@@ -1,0 +1,216 @@
+//! What every backend has to keep to, as one suite. It runs on the fake and on
+//! the real ones; a function here panics where a backend breaks its word.
+
+use crate::{Backend, LinkAddress, Machine, MachineRecord, MachineSpec};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long any single step may take.
+const STEP: Duration = Duration::from_secs(60);
+
+/// Gives the suite what it runs.
+pub trait ContractWorld: Send + Sync {
+    /// A small machine that starts. Different names mean different machines,
+    /// each with a run folder of its own that does not exist yet.
+    fn spec(&self, name: &str) -> MachineSpec;
+
+    /// A machine that cannot start. Its run folder does not exist either.
+    fn broken(&self) -> MachineSpec {
+        let mut spec = self.spec("broken");
+        spec.boot.kernel = "/nonexistent/kernel".into();
+        spec
+    }
+}
+
+/// Everything below, one after the other.
+pub async fn all(backend: &dyn Backend, world: &dyn ContractWorld) {
+    plans_are_repeatable(backend, world);
+    created_and_killed(backend, world).await;
+    adopted_by_another(backend, world).await;
+    the_dead_are_not_adopted(backend, world).await;
+    an_end_is_seen_by_all(backend, world).await;
+    two_live_side_by_side(backend, world).await;
+    a_failure_leaves_nothing(backend, world).await;
+    a_name_is_free_again(backend, world).await;
+    the_power_button_is_heard(backend, world).await;
+}
+
+/// `plan` looks at nothing but its arguments.
+pub fn plans_are_repeatable(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let spec = world.spec("plan");
+    let plan = backend
+        .plan(&spec)
+        .expect("the world's machines are supported");
+    assert_eq!(plan, backend.plan(&spec).expect("as before"));
+    assert!(!plan.argv.is_empty());
+    assert!(!spec.run_dir.exists(), "a plan makes no folder");
+}
+
+/// After `create` the sockets are there; after `kill` nothing is, however often.
+pub async fn created_and_killed(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let spec = world.spec("one");
+    let machine = create(backend, &spec).await;
+    let record = machine.record();
+    assert_eq!(record.backend, backend.name());
+    assert_eq!(record.spec, spec);
+    for socket in [link(&*machine), machine.console()] {
+        assert!(
+            UnixStream::connect(&socket).is_ok(),
+            "{} answers",
+            socket.display()
+        );
+    }
+    // Both ends of a race between two who destroy.
+    let (first, second) = tokio::join!(machine.kill(), machine.kill());
+    first.and(second).expect("killed twice at once");
+    machine.kill().await.expect("killed when dead");
+    assert_gone(&record);
+}
+
+/// A record, through its written form, finds the same machine; whoever created
+/// it is not needed for it to run on.
+pub async fn adopted_by_another(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let machine = create(backend, &world.spec("one")).await;
+    let record = machine.record();
+    drop(machine);
+    let text = serde_json::to_string(&record).expect("records are plain data");
+    let read: MachineRecord = serde_json::from_str(&text).expect("what was written");
+    for _ in 0..2 {
+        let adopted = adopt(backend, &read).await.expect("it runs");
+        assert_eq!(adopted.record(), record);
+        assert!(
+            UnixStream::connect(link(&*adopted)).is_ok(),
+            "its link answers"
+        );
+    }
+    let adopted = adopt(backend, &read).await.expect("it runs");
+    adopted.kill().await.expect("an adopted machine is killed");
+    let exit = timeout(STEP, adopted.wait())
+        .await
+        .expect("the end of an adopted one is seen");
+    assert!(!exit.description.is_empty());
+    assert_gone(&record);
+}
+
+/// `None` for what has ended; its leftovers go with it.
+pub async fn the_dead_are_not_adopted(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let machine = create(backend, &world.spec("one")).await;
+    let record = machine.record();
+    machine.kill().await.expect("killed");
+    std::fs::create_dir_all(&record.spec.run_dir).expect("a folder");
+    std::os::unix::net::UnixListener::bind(link(&*machine)).expect("a socket left behind");
+    for _ in 0..2 {
+        assert!(adopt(backend, &record).await.is_none(), "it is dead");
+        assert_gone(&record);
+    }
+}
+
+/// Every waiter wakes, also one who comes late.
+pub async fn an_end_is_seen_by_all(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let machine = create(backend, &world.spec("one")).await;
+    let waiters: Vec<_> = (0..3)
+        .map(|_| {
+            let machine = machine.clone();
+            tokio::spawn(async move { machine.wait().await })
+        })
+        .collect();
+    let early = timeout(Duration::from_millis(50), machine.wait()).await;
+    assert!(early.is_err(), "a running machine has not ended");
+    machine.kill().await.expect("killed");
+    for waiter in waiters {
+        timeout(STEP, waiter)
+            .await
+            .expect("woken")
+            .expect("no panic");
+    }
+    timeout(STEP, machine.wait())
+        .await
+        .expect("a late waiter is told at once");
+}
+
+/// The end of one is not the end of the other.
+pub async fn two_live_side_by_side(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let (first, second) = (world.spec("one"), world.spec("two"));
+    let (first, second) = tokio::join!(create(backend, &first), create(backend, &second));
+    assert_ne!(first.record().process, second.record().process);
+    first.kill().await.expect("killed");
+    assert!(
+        adopt(backend, &second.record()).await.is_some(),
+        "the other lives"
+    );
+    second.kill().await.expect("killed");
+    assert_gone(&first.record());
+    assert_gone(&second.record());
+}
+
+/// An error names a reason, and no folder stays.
+pub async fn a_failure_leaves_nothing(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let spec = world.broken();
+    let failed = timeout(STEP, backend.create(&spec, None))
+        .await
+        .expect("in time");
+    let Err(error) = failed else {
+        panic!("it should not have started")
+    };
+    assert!(!error.to_string().is_empty());
+    assert!(!spec.run_dir.exists(), "its folder is gone");
+}
+
+/// What has ended can be started again under its name.
+pub async fn a_name_is_free_again(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let spec = world.spec("one");
+    for _ in 0..2 {
+        let machine = create(backend, &spec).await;
+        machine.kill().await.expect("killed");
+    }
+    let (old, new) = (create(backend, &spec).await, world.spec("one"));
+    old.kill().await.expect("killed");
+    let new = create(backend, &new).await;
+    old.kill().await.expect("an old handle kills nobody else");
+    assert!(
+        adopt(backend, &old.record()).await.is_none(),
+        "an old record finds nobody else"
+    );
+    assert!(
+        UnixStream::connect(link(&*new)).is_ok(),
+        "the successor's link answers"
+    );
+    new.kill().await.expect("killed");
+    assert_gone(&new.record());
+}
+
+/// The button can be pressed while it runs.
+pub async fn the_power_button_is_heard(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let machine = create(backend, &world.spec("one")).await;
+    machine.power_button().await.expect("pressed");
+    machine.kill().await.expect("killed");
+    assert_gone(&machine.record());
+}
+
+async fn create(backend: &dyn Backend, spec: &MachineSpec) -> Arc<dyn Machine> {
+    let created = timeout(STEP, backend.create(spec, None))
+        .await
+        .expect("created in time");
+    created.unwrap_or_else(|error| panic!("{}: {error}", spec.path))
+}
+
+async fn adopt(backend: &dyn Backend, record: &MachineRecord) -> Option<Arc<dyn Machine>> {
+    let adopted = timeout(STEP, backend.adopt(record))
+        .await
+        .expect("adopted in time");
+    adopted.expect("adoption works or finds nothing")
+}
+
+fn link(machine: &dyn Machine) -> PathBuf {
+    let LinkAddress::Unix(path) = machine.link();
+    path
+}
+
+fn assert_gone(record: &MachineRecord) {
+    let folder: &Path = &record.spec.run_dir;
+    assert!(!record.process.is_alive(), "the process has ended");
+    assert!(!folder.exists(), "{} is gone", folder.display());
+}
