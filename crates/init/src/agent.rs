@@ -3,17 +3,25 @@
 
 use crate::{end, say};
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-use std::fs::OpenOptions;
+use nix::unistd::{ForkResult, Pid, execve, fork};
+use std::convert::Infallible;
+use std::ffi::CStr;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// The agent: the same program as on the host.
-const AGENT: &str = "/run/nestlab/kit/bin/nestlab";
+const AGENT: &CStr = c"/run/nestlab/kit/bin/nestlab";
+
+/// Its environment. The kit's tools come last: the image's own are preferred.
+const ENVIRONMENT: [&CStr; 2] = [
+    c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/nestlab/kit/tools",
+    c"HOME=/root",
+];
 
 /// What it writes.
 const LOG: &str = "/var/log/nestlab-agent.log";
@@ -27,45 +35,65 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// An agent that ran this long was well; the next pause is short again.
 const WELL: Duration = Duration::from_secs(10);
 
+/// How an agent that cannot be executed ends, as a shell's commands do.
+const NOT_FOUND: i32 = 127;
+
 /// Runs the agent again and again. Returns only if that has become impossible.
-pub fn keep_running() -> io::Result<()> {
-    let signals = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1];
+pub fn keep_running() -> io::Result<Infallible> {
+    let signals = [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGUSR1,
+    ];
     let set: SigSet = signals.into_iter().collect();
     set.thread_block().map_err(io::Error::from)?;
     let mut pause = PAUSE.0;
     loop {
         let started = Instant::now();
         match start() {
-            Ok(agent) => wait_for(agent, &set)?,
+            Ok(agent) => {
+                let end = wait_for(agent, &set)?;
+                say::line(&format!("the agent ended with {end} and is started again"));
+            }
             Err(error) => say::line(&format!("the agent cannot be started: {error}")),
         }
-        pause = if started.elapsed() > WELL { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
+        if started.elapsed() > WELL {
+            pause = PAUSE.0;
+        }
         std::thread::sleep(pause);
+        pause = (pause * 2).min(PAUSE.1);
     }
 }
 
 fn start() -> io::Result<Pid> {
-    let log = open_log();
-    let output = || log.as_ref().and_then(|file| file.try_clone().ok()).map_or_else(Stdio::null, Stdio::from);
-    let mut command = Command::new(AGENT);
-    command.arg("agent").stdin(Stdio::null()).stdout(output()).stderr(output());
-    command.env_clear();
-    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/nestlab/kit/tools");
-    command.env("HOME", "/root");
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed:
-    // setsid and sigprocmask are. The agent must not inherit our mask.
-    unsafe {
-        command.pre_exec(|| {
-            nix::unistd::setsid()?;
-            SigSet::all().thread_unblock()?;
-            Ok(())
-        });
+    let output = open_log().or_else(|| File::options().write(true).open("/dev/null").ok());
+    // SAFETY: this process has one thread, so the child may do whatever we may.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => become_agent(output.as_ref()),
     }
-    let child = command.spawn()?;
-    Ok(Pid::from_raw(child.id() as i32))
 }
 
-fn open_log() -> Option<std::fs::File> {
+/// In the child: becomes the agent, or ends.
+fn become_agent(output: Option<&File>) -> ! {
+    let input = File::open("/dev/null").ok();
+    for (file, number) in [(input.as_ref(), 0), (output, 1), (output, 2)] {
+        if let Some(file) = file {
+            // SAFETY: dup2 takes two numbers; the first belongs to an open file,
+            // and nobody here holds the standard streams.
+            unsafe { libc::dup2(file.as_raw_fd(), number) };
+        }
+    }
+    let _ = nix::unistd::setsid();
+    // What we block must not be blocked there.
+    let _ = SigSet::all().thread_unblock();
+    let _ = execve(AGENT, &[AGENT, c"agent"], &ENVIRONMENT);
+    // SAFETY: _exit ends this child at once, leaving the parent's things alone.
+    unsafe { libc::_exit(NOT_FOUND) }
+}
+
+fn open_log() -> Option<File> {
     let _ = std::fs::create_dir_all("/var/log");
     if std::fs::metadata(LOG).is_ok_and(|metadata| metadata.len() > LOG_LIMIT) {
         let _ = std::fs::rename(LOG, format!("{LOG}.old"));
@@ -73,25 +101,32 @@ fn open_log() -> Option<std::fs::File> {
     OpenOptions::new().create(true).append(true).open(LOG).ok()
 }
 
-/// Waits for orphans until the agent itself has ended.
-fn wait_for(agent: Pid, set: &SigSet) -> io::Result<()> {
+/// Waits for orphans until the agent itself has ended; tells how it did, as a
+/// shell's `$?` would.
+fn wait_for(agent: Pid, set: &SigSet) -> io::Result<i32> {
     loop {
         match set.wait().map_err(io::Error::from)? {
             Signal::SIGTERM | Signal::SIGUSR1 => end::in_order(end::How::PowerOff),
             Signal::SIGINT => end::in_order(end::How::Restart),
-            _ if reap(agent) => return Ok(()),
             _ => {}
+        }
+        if let Some(end) = reap(agent) {
+            return Ok(end);
         }
     }
 }
 
-/// Takes every child that has ended; tells whether the agent was among them.
-fn reap(agent: Pid) -> bool {
-    let mut ended = false;
+/// Takes every child that has ended; tells if the agent was among them.
+fn reap(agent: Pid) -> Option<i32> {
+    let mut ended = None;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return ended,
-            Ok(status) => ended |= status.pid() == Some(agent),
+            Ok(WaitStatus::Exited(pid, code)) if pid == agent => ended = Some(code),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == agent => {
+                ended = Some(128 + signal as i32)
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return ended,
         }
     }

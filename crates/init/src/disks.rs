@@ -2,15 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a disk may take to appear.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The kit's tool that makes an ext4 file system fill its device.
-const RESIZE: &str = "/run/nestlab/kit/tools/resize2fs";
+/// Less than this many bytes behind the file system are left unused.
+const WORTH_GROWING: u64 = 16 << 20;
 
 /// Waits for the disk whose serial a predicate takes.
 pub fn wait_for(matches: impl Fn(&str) -> bool) -> io::Result<PathBuf> {
@@ -33,47 +33,88 @@ pub fn wait_for(matches: impl Fn(&str) -> bool) -> io::Result<PathBuf> {
 }
 
 fn find(matches: &impl Fn(&str) -> bool) -> Option<PathBuf> {
-    serials().into_iter().find(|(_, serial)| matches(serial)).map(|(device, _)| device)
+    serials()
+        .into_iter()
+        .find(|(_, serial)| matches(serial))
+        .map(|(device, _)| device)
 }
 
 fn serials() -> Vec<(PathBuf, String)> {
-    let entries = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let entries = std::fs::read_dir("/sys/block")
+        .into_iter()
+        .flatten()
+        .flatten();
     entries
         .filter_map(|entry| {
             let serial = std::fs::read_to_string(entry.path().join("serial")).ok()?;
-            Some((Path::new("/dev").join(entry.file_name()), serial.trim().to_owned()))
+            Some((
+                Path::new("/dev").join(entry.file_name()),
+                serial.trim().to_owned(),
+            ))
         })
         .collect()
 }
 
-/// Makes the root file system as large as its disk, if it is smaller. A root
-/// that stays small is usable, so nothing here is fatal.
+/// Makes the root file system as large as its disk, if it is smaller. The kernel
+/// does all of it (fs/ext4/ioctl.c). A root that stays small is usable, so
+/// nothing here is fatal.
 pub fn grow(device: &Path) {
-    let (Ok(disk), Ok(system)) = (disk_bytes(device), file_system_bytes(device)) else {
+    let (Ok(disk), Ok(system)) = (disk_bytes(device), FileSystem::of(device)) else {
         return;
     };
-    // ext4 leaves a remainder of less than a block group.
-    if disk < system + (128 << 20) || !Path::new(RESIZE).exists() {
+    // The last block group needs some room before it is worth its own tables.
+    if disk < system.bytes() + WORTH_GROWING {
         return;
     }
-    let done = Command::new(RESIZE).arg(device).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !done.is_ok_and(|status| status.success()) {
-        crate::say::line("the root file system could not be made larger");
+    let blocks = disk >> system.block_shift;
+    let grown = File::open("/").and_then(|root| {
+        // SAFETY: the descriptor is open, and the kernel reads one u64.
+        unsafe { ext4_resize(root.as_raw_fd(), &blocks) }.map_err(io::Error::from)
+    });
+    if let Err(error) = grown {
+        crate::say::line(&format!(
+            "the root file system cannot be made larger: {error}"
+        ));
     }
 }
+
+// EXT4_IOC_RESIZE_FS: takes the new number of blocks.
+nix::ioctl_write_ptr!(ext4_resize, b'f', 16, u64);
 
 fn disk_bytes(device: &Path) -> io::Result<u64> {
     File::open(device)?.seek(SeekFrom::End(0))
 }
 
-/// The size that an ext4 superblock gives: blocks at offset 4, the logarithm of
-/// their size at 24 (the kernel's Documentation/filesystems/ext4/super.rst).
-fn file_system_bytes(device: &Path) -> io::Result<u64> {
-    let mut file = File::open(device)?;
-    let mut block = [0; 1024];
-    file.seek(SeekFrom::Start(1024))?;
-    file.read_exact(&mut block)?;
-    let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
-    let shift = 10 + word(24).min(6);
-    Ok((u64::from(word(4)) | u64::from(word(0x150)) << 32) << shift)
+/// What an ext4 superblock says of its size.
+struct FileSystem {
+    blocks: u64,
+    block_shift: u32,
+}
+
+impl FileSystem {
+    /// Blocks at the offsets 4 and 0x150, the logarithm of their size at 24 (the
+    /// kernel's Documentation/filesystems/ext4/super.rst).
+    fn of(device: &Path) -> io::Result<Self> {
+        let mut file = File::open(device)?;
+        let mut block = [0; 1024];
+        file.seek(SeekFrom::Start(1024))?;
+        file.read_exact(&mut block)?;
+        let word = |at: usize| {
+            u64::from(u32::from_le_bytes([
+                block[at],
+                block[at + 1],
+                block[at + 2],
+                block[at + 3],
+            ]))
+        };
+        let block_shift = 10 + word(24).min(6) as u32;
+        Ok(Self {
+            blocks: word(4) | word(0x150) << 32,
+            block_shift,
+        })
+    }
+
+    fn bytes(&self) -> u64 {
+        self.blocks << self.block_shift
+    }
 }

@@ -1,7 +1,7 @@
 //! The end of the machine.
 
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -9,7 +9,7 @@ use nix::unistd::{Pid, sync};
 use std::time::{Duration, Instant};
 
 /// How long programs may take to end when asked.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(3);
 
 /// What comes behind the end.
 #[derive(Clone, Copy)]
@@ -28,9 +28,26 @@ pub fn in_order(how: How) -> ! {
     let _ = kill(everyone, Signal::SIGKILL);
     wait_for_all(Duration::from_secs(1));
     sync();
-    let _ = mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>);
+    // Inner mounts first, or the root stays busy; what cannot go is read-only.
+    for place in ["/run/nestlab/kit", "/tmp", "/dev/shm"] {
+        let _ = umount2(place, MntFlags::MNT_DETACH);
+    }
+    let _ = mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
+        None::<&str>,
+    );
     sync();
     finish(how)
+}
+
+/// Ends a machine that could not be started, so that its parent sees it end.
+/// The pause lets the console's last line arrive.
+pub fn after_failure() -> ! {
+    std::thread::sleep(Duration::from_secs(1));
+    power_off()
 }
 
 /// Ends the machine at once: nothing has run yet.
@@ -47,7 +64,7 @@ fn finish(how: How) -> ! {
     let _ = reboot(mode);
     // A kernel that cannot power off: at least it must not panic.
     loop {
-        std::thread::park();
+        std::thread::sleep(Duration::from_secs(3600));
     }
 }
 

@@ -5,6 +5,13 @@
 //! ```text
 //! kernel ─► modules ─► root and kit ─► agent (again and again) ─► power off
 //! ```
+//!
+//! With `nestlab.init=systemd` on the kernel's command line it makes way for the
+//! root's own init instead.
+
+// The standard library's own start would look up the stack's guard page, and
+// that alone links a tenth of this program's size.
+#![cfg_attr(not(test), no_main)]
 
 mod agent;
 mod disks;
@@ -13,20 +20,27 @@ mod modules;
 mod mounts;
 mod say;
 
+use std::convert::Infallible;
+use std::ffi::CString;
 use std::io;
 
-fn main() {
+/// The kernel starts us here.
+// SAFETY: nothing else in this program is named `main`, and the C library's
+// start passes arguments that we do not take.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub extern "C" fn main() -> i32 {
     if std::process::id() != 1 {
-        eprintln!("nestlab-init: this is the first process of a virtual machine, not a command");
-        std::process::exit(2);
+        let words =
+            b"nestlab-init: this is the first process of a virtual machine, not a command\n";
+        let _ = nix::unistd::write(std::io::stderr(), words);
+        return 2;
     }
-    if let Err(error) = boot() {
-        say::line(&format!("cannot go on: {error}"));
-        end::power_off();
-    }
+    let Err(error) = boot();
+    say::line(&format!("cannot go on: {error}"));
+    end::after_failure()
 }
 
-fn boot() -> io::Result<()> {
+fn boot() -> io::Result<Infallible> {
     mounts::kernel_file_systems()?;
     let words = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let wants = |word: &str| words.split_ascii_whitespace().any(|w| w == word);
@@ -40,7 +54,17 @@ fn boot() -> io::Result<()> {
     mounts::root(&root, &kit)?;
     mounts::enter_root()?;
     disks::grow(&root);
+    if wants("nestlab.init=systemd") {
+        return make_way();
+    }
     mounts::guest_file_systems();
     say::line("up");
     agent::keep_running()
+}
+
+/// Hands the machine to the root's own init, which has the kit under /run.
+fn make_way() -> io::Result<Infallible> {
+    let init = CString::from(c"/sbin/init");
+    nix::unistd::execv(&init, &[&init])
+        .map_err(|error| io::Error::other(format!("start the root's own /sbin/init: {error}")))
 }

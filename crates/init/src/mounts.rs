@@ -10,8 +10,20 @@ const SYSROOT: &str = "/sysroot";
 
 /// Mounts what the kernel offers; /dev has the devices by itself.
 pub fn kernel_file_systems() -> io::Result<()> {
-    attach("proc", "/proc", "proc", MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC, "")?;
-    attach("sys", "/sys", "sysfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC, "")?;
+    attach(
+        "proc",
+        "/proc",
+        "proc",
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        "",
+    )?;
+    attach(
+        "sys",
+        "/sys",
+        "sysfs",
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        "",
+    )?;
     match attach("dev", "/dev", "devtmpfs", MsFlags::MS_NOSUID, "mode=0755") {
         // The kernel has mounted it for us already.
         Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => Ok(()),
@@ -21,11 +33,31 @@ pub fn kernel_file_systems() -> io::Result<()> {
 
 /// Mounts the root disk, and the kit below it.
 pub fn root(root: &Path, kit: &Path) -> io::Result<()> {
-    attach(&text(root), SYSROOT, "ext4", MsFlags::MS_NOATIME, "")?;
+    // noinit_itable: or the kernel would write out every unused inode table in
+    // the background, and each overlay would grow by that.
+    attach(
+        &text(root),
+        SYSROOT,
+        "ext4",
+        MsFlags::MS_NOATIME,
+        "noinit_itable",
+    )?;
     let run = format!("{SYSROOT}/run");
-    attach("run", &run, "tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=0755")?;
+    attach(
+        "run",
+        &run,
+        "tmpfs",
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+        "mode=0755",
+    )?;
     let place = format!("{run}/nestlab/kit");
-    attach(&text(kit), &place, "ext4", MsFlags::MS_RDONLY | MsFlags::MS_NOATIME, "noload")?;
+    attach(
+        &text(kit),
+        &place,
+        "ext4",
+        MsFlags::MS_RDONLY | MsFlags::MS_NOATIME,
+        "noload",
+    )?;
     modules(&place)
 }
 
@@ -61,9 +93,27 @@ pub fn enter_root() -> io::Result<()> {
 pub fn guest_file_systems() {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     let wanted = [
-        ("devpts", "/dev/pts", "devpts", quiet, "mode=0620,gid=5,ptmxmode=0666"),
-        ("shm", "/dev/shm", "tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=1777"),
-        ("cgroup2", "/sys/fs/cgroup", "cgroup2", quiet | MsFlags::MS_NODEV, ""),
+        (
+            "devpts",
+            "/dev/pts",
+            "devpts",
+            quiet,
+            "mode=0620,gid=5,ptmxmode=0666",
+        ),
+        (
+            "shm",
+            "/dev/shm",
+            "tmpfs",
+            MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+            "mode=1777",
+        ),
+        (
+            "cgroup2",
+            "/sys/fs/cgroup",
+            "cgroup2",
+            quiet | MsFlags::MS_NODEV,
+            "",
+        ),
     ];
     for (source, place, kind, flags, data) in wanted {
         if let Err(error) = attach(source, place, kind, flags, data) {

@@ -2,10 +2,17 @@
 
 use std::io::Write;
 
+/// Where a line may go: the console, or the serial port while the console's
+/// own module is not loaded.
+const PLACES: [&str; 2] = ["/dev/console", "/dev/ttyS0"];
+
 /// Writes a line to the console. That it cannot be written is nobody's business.
 pub fn line(text: &str) {
-    let console = std::fs::OpenOptions::new().write(true).open("/dev/console");
-    if let Ok(mut console) = console {
-        let _ = console.write_all(format!("nestlab-init: {text}\n").as_bytes());
+    let line = format!("nestlab-init: {text}\n");
+    for place in PLACES {
+        let file = std::fs::OpenOptions::new().write(true).open(place);
+        if file.is_ok_and(|mut file| file.write_all(line.as_bytes()).is_ok()) {
+            return;
+        }
     }
 }
