@@ -13,7 +13,9 @@ use tar::{Builder, EntryType, Header};
 /// # Errors
 /// Something cannot be read. A file that vanishes meanwhile is left out.
 pub fn pack(writer: impl Write, path: &Path) -> io::Result<()> {
-    let name = path.file_name().map_or_else(|| Path::new(".").to_owned(), Into::into);
+    let name = path
+        .file_name()
+        .map_or_else(|| Path::new(".").to_owned(), Into::into);
     let mut builder = Builder::new(writer);
     append(&mut builder, path, &name)?;
     builder.into_inner()?.flush()
@@ -43,7 +45,9 @@ fn append(builder: &mut Builder<impl Write>, path: &Path, name: &Path) -> io::Re
     } else if kind.is_file() {
         append_file(builder, path, name, header)?;
     } else {
-        debug_assert!(kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device());
+        debug_assert!(
+            kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device()
+        );
     }
     Ok(())
 }
@@ -102,7 +106,10 @@ pub fn unpack(mut reader: impl Read, folder: &Path) -> io::Result<()> {
     for mut entry in folders {
         let name = entry.path()?.into_owned();
         // `.` is the target itself, whose permissions are not the archive's.
-        if name.components().any(|part| matches!(part, Component::Normal(_))) {
+        if name
+            .components()
+            .any(|part| matches!(part, Component::Normal(_)))
+        {
             place(&mut entry, folder, &name)?;
         }
     }
@@ -127,9 +134,16 @@ fn make_folder(folder: &Path, name: &Path) -> io::Result<()> {
 
 fn place<R: Read>(entry: &mut tar::Entry<'_, R>, folder: &Path, name: &Path) -> io::Result<()> {
     let placed = entry.unpack_in(folder).map_err(|error| {
-        io::Error::new(error.kind(), format!("{}: {}", name.display(), root_cause(&error)))
+        io::Error::new(
+            error.kind(),
+            format!("{}: {}", name.display(), root_cause(&error)),
+        )
     })?;
-    if placed { Ok(()) } else { Err(refusal(name, "leads out of the folder")) }
+    if placed {
+        Ok(())
+    } else {
+        Err(refusal(name, "leads out of the folder"))
+    }
 }
 
 /// The archive crate wraps errors in words that repeat the path.
@@ -152,11 +166,18 @@ fn check(name: &Path, kind: EntryType) -> io::Result<()> {
         || kind.is_hard_link()
         || kind.is_contiguous()
         || kind.is_gnu_sparse();
-    if known { Ok(()) } else { Err(refusal(name, "is no file, folder or link")) }
+    if known {
+        Ok(())
+    } else {
+        Err(refusal(name, "is no file, folder or link"))
+    }
 }
 
 fn refusal(name: &Path, why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{} {why}", name.display()))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{} {why}", name.display()),
+    )
 }
 
 #[cfg(test)]
@@ -181,10 +202,22 @@ mod tests {
         unpack(&bytes[..], target.path()).unwrap();
         unpack(&bytes[..], target.path()).unwrap();
         let copy = target.path().join("tree");
-        assert_eq!(fs::read_to_string(copy.join("link")).unwrap(), "#!/bin/sh\n");
-        assert_eq!(fs::read_link(copy.join("link")).unwrap(), Path::new("deep/run"));
-        assert_eq!(fs::metadata(copy.join("deep/run")).unwrap().mode() & 0o7777, 0o750);
-        assert_eq!(fs::metadata(copy.join("deep/er")).unwrap().mode() & 0o7777, 0o500);
+        assert_eq!(
+            fs::read_to_string(copy.join("link")).unwrap(),
+            "#!/bin/sh\n"
+        );
+        assert_eq!(
+            fs::read_link(copy.join("link")).unwrap(),
+            Path::new("deep/run")
+        );
+        assert_eq!(
+            fs::metadata(copy.join("deep/run")).unwrap().mode() & 0o7777,
+            0o750
+        );
+        assert_eq!(
+            fs::metadata(copy.join("deep/er")).unwrap().mode() & 0o7777,
+            0o500
+        );
         assert_eq!(fs::read(copy.join("deep/er/empty")).unwrap(), b"");
     }
 
@@ -217,14 +250,27 @@ mod tests {
             assert!(result.is_err(), "{why}");
             let victim = fs::read_to_string(around.path().join("out/victim")).unwrap();
             assert_eq!(victim, "safe", "{why}");
-            assert_eq!(fs::read_dir(around.path().join("out")).unwrap().count(), 1, "{why}");
+            assert_eq!(
+                fs::read_dir(around.path().join("out")).unwrap().count(),
+                1,
+                "{why}"
+            );
         };
         let (file, link, hard) = (EntryType::Regular, EntryType::Symlink, EntryType::Link);
         check(&[(file, "../out/victim", "")], "parent");
         check(&[(file, "ROOT/out/victim", "")], "absolute");
-        check(&[(link, "a", "../out"), (file, "a/new", "")], "through a link");
-        check(&[(link, "a", "../out"), (EntryType::Directory, "a/new", "")], "folder through a link");
-        check(&[(hard, "a", "../out/victim"), (file, "a/x", "")], "hard link");
+        check(
+            &[(link, "a", "../out"), (file, "a/new", "")],
+            "through a link",
+        );
+        check(
+            &[(link, "a", "../out"), (EntryType::Directory, "a/new", "")],
+            "folder through a link",
+        );
+        check(
+            &[(hard, "a", "../out/victim"), (file, "a/x", "")],
+            "hard link",
+        );
         check(&[(EntryType::Char, "null", "")], "device");
     }
 
@@ -238,7 +284,10 @@ mod tests {
         let mut builder = Builder::new(Vec::new());
         entry(&mut builder, EntryType::Regular, "a", "", "new");
         unpack(&builder.into_inner().unwrap()[..], &target).unwrap();
-        assert_eq!(fs::read_to_string(around.path().join("victim")).unwrap(), "safe");
+        assert_eq!(
+            fs::read_to_string(around.path().join("victim")).unwrap(),
+            "safe"
+        );
         assert_eq!(fs::read_to_string(target.join("a")).unwrap(), "new");
     }
 }

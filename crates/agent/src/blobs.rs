@@ -40,16 +40,26 @@ pub(crate) async fn put(
     let cannot = || Rejection::io(format!("Cannot store the blob {digest}"));
     tokio::fs::create_dir_all(folder).await.map_err(cannot())?;
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let unfinished = folder.join(format!(".{}-{}-{number}", digest.short(), std::process::id()));
+    let unfinished = folder.join(format!(
+        ".{}-{}-{number}",
+        digest.short(),
+        std::process::id()
+    ));
     let mut removal = RemoveOnDrop(Some(unfinished.clone()));
     let file = File::create(&unfinished).await.map_err(cannot())?;
     let found = receive(file, body, &digest).await?;
     if found != digest {
         let message = format!("The blob {digest} arrived as {found}");
-        return Err(Rejection::new(StatusCode::UNPROCESSABLE_ENTITY, "digest", message));
+        return Err(Rejection::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "digest",
+            message,
+        ));
     }
     let path = folder.join(digest.hex());
-    tokio::fs::rename(&unfinished, path).await.map_err(cannot())?;
+    tokio::fs::rename(&unfinished, path)
+        .await
+        .map_err(cannot())?;
     removal.0 = None;
     Ok(())
 }
@@ -70,12 +80,16 @@ async fn receive(mut file: File, body: Body, digest: &Digest) -> Result<Digest, 
     let mut bytes = body.into_data_stream();
     let (mut hasher, mut length) = (Sha256::new(), 0_u64);
     while let Some(chunk) = bytes.next().await {
-        let chunk = chunk
-            .map_err(|error| Rejection::caused(format!("Cannot receive {digest}"), &error))?;
+        let chunk =
+            chunk.map_err(|error| Rejection::caused(format!("Cannot receive {digest}"), &error))?;
         length += chunk.len() as u64;
         if length > MAX_BLOB {
             let message = format!("The blob {digest} is larger than {MAX_BLOB} bytes");
-            return Err(Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message));
+            return Err(Rejection::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                message,
+            ));
         }
         hasher.update(&chunk);
         file.write_all(&chunk).await.map_err(cannot())?;

@@ -59,7 +59,10 @@ pub(crate) async fn dial(
 
 /// The loopback first, then the node's own: a server may listen on one of them only.
 fn addresses(guest: &Guest) -> Vec<IpAddr> {
-    let own = guest.identity().map(|identity| identity.interfaces).unwrap_or_default();
+    let own = guest
+        .identity()
+        .map(|identity| identity.interfaces)
+        .unwrap_or_default();
     [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
         .into_iter()
         .chain(own.into_iter().map(|interface| interface.address.addr()))
@@ -89,12 +92,13 @@ async fn udp(addresses: &[IpAddr], port: u16) -> io::Result<UdpSocket> {
     let table = |name| std::fs::read_to_string(name).unwrap_or_default();
     let (v4, v6) = (table("/proc/net/udp"), table("/proc/net/udp6"));
     let listens = |address: &IpAddr| match address {
-        IpAddr::V4(address) => {
-            listens_v4(&v4, *address, port) || listens_any_v6(&v6, port)
-        }
+        IpAddr::V4(address) => listens_v4(&v4, *address, port) || listens_any_v6(&v6, port),
         IpAddr::V6(_) => listens_any_v6(&v6, port),
     };
-    let target = addresses.iter().find(|address| listens(address)).or(addresses.first());
+    let target = addresses
+        .iter()
+        .find(|address| listens(address))
+        .or(addresses.first());
     let target = target.copied().unwrap_or(Ipv4Addr::LOCALHOST.into());
     let local: IpAddr = match target {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -123,10 +127,7 @@ fn listens_any_v6(table: &str, port: u16) -> bool {
 }
 
 /// Carries datagrams, each after its length in two bytes, both ways.
-async fn carry(
-    stream: impl AsyncRead + AsyncWrite + Send,
-    socket: UdpSocket,
-) -> io::Result<()> {
+async fn carry(stream: impl AsyncRead + AsyncWrite + Send, socket: UdpSocket) -> io::Result<()> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let forth = async {
         let mut datagram = vec![0; MAX_DATAGRAM];
@@ -140,7 +141,9 @@ async fn carry(
     let back = async {
         let mut datagram = vec![0; MAX_DATAGRAM];
         loop {
-            let Ok(length) = socket.recv(&mut datagram).await else { continue };
+            let Ok(length) = socket.recv(&mut datagram).await else {
+                continue;
+            };
             let prefix = u16::try_from(length).map_err(io::Error::other)?;
             writer.write_u16(prefix).await?;
             writer.write_all(&datagram[..length]).await?;

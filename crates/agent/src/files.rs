@@ -38,17 +38,25 @@ pub(crate) async fn put(
     let reader = SyncIoBridge::new(StreamReader::new(stream));
     let action = format!("Cannot unpack files into {}", path.display());
     let unpacking = tokio::task::spawn_blocking(move || archive::unpack(reader, &path));
-    let unpacked = unpacking.await.map_err(|error| Rejection::caused(&action, &error))?;
+    let unpacked = unpacking
+        .await
+        .map_err(|error| Rejection::caused(&action, &error))?;
     unpacked.map_err(Rejection::io(action))
 }
 
-pub(crate) async fn get(Query(FilesQuery { path }): Query<FilesQuery>) -> Result<Response, Rejection> {
+pub(crate) async fn get(
+    Query(FilesQuery { path }): Query<FilesQuery>,
+) -> Result<Response, Rejection> {
     let path = absolute(path)?;
     let action = format!("Cannot read {}", path.display());
-    let found = tokio::fs::symlink_metadata(&path).await.map_err(Rejection::io(&*action))?;
+    let found = tokio::fs::symlink_metadata(&path)
+        .await
+        .map_err(Rejection::io(&*action))?;
     if found.is_file() {
         // Told before the answer begins.
-        tokio::fs::File::open(&path).await.map_err(Rejection::io(action))?;
+        tokio::fs::File::open(&path)
+            .await
+            .map_err(Rejection::io(action))?;
     }
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     let mut writer = SyncIoBridge::new(ours);

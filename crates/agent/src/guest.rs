@@ -52,11 +52,19 @@ impl Guest {
 
     /// Who the node is, once its parent has told.
     pub(crate) fn identity(&self) -> Option<Configure> {
-        self.0.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .identity
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn set_identity(&self, identity: Configure) {
-        *self.0.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+        *self
+            .0
+            .identity
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 }
 

@@ -12,7 +12,9 @@ pub(crate) fn info_routes(role: &'static str, lab_id: Option<String>) -> Router 
         let lab_id = lab_id.clone();
         async move { Json(version(role, lab_id)) }
     };
-    Router::new().route(route::VERSION, get(version)).route(route::OPENAPI, get(document))
+    Router::new()
+        .route(route::VERSION, get(version))
+        .route(route::OPENAPI, get(document))
 }
 
 pub(crate) async fn document() -> Json<serde_json::Value> {
@@ -29,7 +31,9 @@ pub(crate) fn version(role: &str, lab_id: Option<String>) -> Version {
         role: role.to_owned(),
         pid,
         boot_id: boot_id.trim().to_owned(),
-        resident_bytes: ProcessId::of(pid).ok().and_then(|process| process.resident_bytes()),
+        resident_bytes: ProcessId::of(pid)
+            .ok()
+            .and_then(|process| process.resident_bytes()),
         lab_id,
     }
 }

@@ -21,3 +21,6 @@ pub use archive::{pack, unpack};
 pub use guest::{Guest, GuestConfig, guest_routes};
 pub use node::{NodeConfig, run_node};
 pub use serve::{LINK_PORT, run_agent, serve_connection, serve_link, serve_unix};
+
+#[cfg(test)]
+mod tests;

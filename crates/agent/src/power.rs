@@ -38,8 +38,15 @@ async fn carry_out(power: Power) -> io::Result<()> {
             Power::Off => "poweroff",
             Power::Reboot => "reboot",
         };
-        let status = tokio::process::Command::new("systemctl").arg(verb).status().await?;
-        return if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) };
+        let status = tokio::process::Command::new("systemctl")
+            .arg(verb)
+            .status()
+            .await?;
+        return if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(status.to_string()))
+        };
     }
     signal_init(match power {
         Power::Off => Signal::SIGTERM,

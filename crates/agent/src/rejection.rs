@@ -16,8 +16,12 @@ pub(crate) struct Rejection {
 
 impl Rejection {
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        let failure =
-            Failure { code: code.to_owned(), message: message.into(), hint: None, node: None };
+        let failure = Failure {
+            code: code.to_owned(),
+            message: message.into(),
+            hint: None,
+            node: None,
+        };
         Self { status, failure }
     }
 

@@ -21,12 +21,8 @@ pub(crate) fn splice(
     mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> Response {
     accept(request, move |mut upgraded| async move {
-        let copying = tokio::io::copy_bidirectional_with_sizes(
-            &mut upgraded,
-            &mut stream,
-            BUFFER,
-            BUFFER,
-        );
+        let copying =
+            tokio::io::copy_bidirectional_with_sizes(&mut upgraded, &mut stream, BUFFER, BUFFER);
         if let Err(error) = copying.await {
             tracing::debug!(%error, "a carried connection broke");
         }
@@ -39,7 +35,10 @@ where
     F: FnOnce(TokioIo<Upgraded>) -> T + Send + 'static,
     T: Future<Output = ()> + Send + 'static,
 {
-    let asked = request.headers().get(header::UPGRADE).map(HeaderValue::as_bytes);
+    let asked = request
+        .headers()
+        .get(header::UPGRADE)
+        .map(HeaderValue::as_bytes);
     if !asked.is_some_and(|asked| asked.eq_ignore_ascii_case(route::UPGRADE.as_bytes())) {
         let message = format!("This route needs `Upgrade: {}`", route::UPGRADE);
         return Rejection::new(StatusCode::UPGRADE_REQUIRED, "upgrade", message).into_response();
@@ -51,6 +50,9 @@ where
             Err(error) => tracing::debug!(%error, "a connection was not handed over"),
         }
     });
-    let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, route::UPGRADE)];
+    let headers = [
+        (header::CONNECTION, "upgrade"),
+        (header::UPGRADE, route::UPGRADE),
+    ];
     (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
 }

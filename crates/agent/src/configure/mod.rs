@@ -26,8 +26,10 @@ pub(crate) async fn configure(
     if guest.config().owns_machine {
         set_clock(&wanted)?;
         mix_entropy(&wanted)?;
-        nestlab_sys::hostname::set(&wanted.hostname)
-            .map_err(Rejection::io(format!("Cannot set the host name `{}`", wanted.hostname)))?;
+        nestlab_sys::hostname::set(&wanted.hostname).map_err(Rejection::io(format!(
+            "Cannot set the host name `{}`",
+            wanted.hostname
+        )))?;
         network::apply(guest.identity().as_ref(), &wanted).await?;
     }
     write_files(&guest.config().root, &wanted)?;
@@ -54,7 +56,9 @@ fn set_clock(wanted: &Configure) -> Result<(), Rejection> {
         return Ok(());
     };
     let parent = Duration::from_nanos(nanos);
-    let ours = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let ours = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     if parent.abs_diff(ours) < CLOCK_SLACK {
         return Ok(());
     }
@@ -81,12 +85,18 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 fn write_files(root: &Path, wanted: &Configure) -> Result<(), Rejection> {
-    write(&root.join("etc/hostname"), &format!("{}\n", wanted.hostname))?;
+    write(
+        &root.join("etc/hostname"),
+        &format!("{}\n", wanted.hostname),
+    )?;
     let hosts = root.join("etc/hosts");
     let before = fs::read_to_string(&hosts).unwrap_or_default();
     write(&hosts, &text::hosts(&before, wanted))?;
     if !wanted.resolvers.is_empty() {
-        write(&root.join("etc/resolv.conf"), &text::resolvers(&wanted.resolvers))?;
+        write(
+            &root.join("etc/resolv.conf"),
+            &text::resolvers(&wanted.resolvers),
+        )?;
     }
     Ok(())
 }

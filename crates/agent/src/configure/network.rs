@@ -34,7 +34,10 @@ fn cards(folder: &Path) -> BTreeMap<String, String> {
             // A bridge borrows the address of a card; only cards have a device.
             entry.path().join("device").exists().then_some(())?;
             let address = std::fs::read_to_string(entry.path().join("address")).ok()?;
-            Some((address.trim().to_ascii_lowercase(), entry.file_name().into_string().ok()?))
+            Some((
+                address.trim().to_ascii_lowercase(),
+                entry.file_name().into_string().ok()?,
+            ))
         })
         .collect()
 }
@@ -47,11 +50,16 @@ fn plan(
     let mut batch = String::from("link set dev lo up\n");
     let mut seen = BTreeSet::new();
     for interface in &wanted.interfaces {
-        let name = names.get(&interface.mac.to_ascii_lowercase()).ok_or_else(|| {
-            let there: Vec<_> = names.keys().cloned().collect();
-            let mac = &interface.mac;
-            Rejection::bad(format!("There is no network card {mac}; there are: {}", there.join(", ")))
-        })?;
+        let name = names
+            .get(&interface.mac.to_ascii_lowercase())
+            .ok_or_else(|| {
+                let there: Vec<_> = names.keys().cloned().collect();
+                let mac = &interface.mac;
+                Rejection::bad(format!(
+                    "There is no network card {mac}; there are: {}",
+                    there.join(", ")
+                ))
+            })?;
         // A clone still has the addresses of its origin.
         if seen.insert(name) && before.is_some() {
             let _ = writeln!(batch, "address flush dev {name} scope global");
@@ -69,7 +77,11 @@ fn set_interface(batch: &mut String, name: &str, interface: &InterfaceConfig) {
     let InterfaceConfig { address, mtu, .. } = interface;
     let _ = writeln!(batch, "link set dev {name} mtu {mtu} up");
     // Our addresses are unique: IPv6 need not wait to find that out.
-    let option = if address.addr().is_ipv6() { " nodad" } else { "" };
+    let option = if address.addr().is_ipv6() {
+        " nodad"
+    } else {
+        ""
+    };
     let _ = writeln!(batch, "address replace {address} dev {name}{option}");
 }
 
@@ -83,8 +95,10 @@ async fn run(batch: &str) -> Result<(), Rejection> {
         if lines.is_empty() {
             continue;
         }
-        let text: String =
-            lines.iter().map(|line| format!("{}\n", line.trim_start_matches("-6 "))).collect();
+        let text: String = lines
+            .iter()
+            .map(|line| format!("{}\n", line.trim_start_matches("-6 ")))
+            .collect();
         let mut child = Command::new("ip")
             .args(family)
             .args(["-batch", "-"])
@@ -96,7 +110,10 @@ async fn run(batch: &str) -> Result<(), Rejection> {
             .spawn()
             .map_err(missing)?;
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(text.as_bytes()).await.map_err(Rejection::io("Cannot speak to `ip`"))?;
+            stdin
+                .write_all(text.as_bytes())
+                .await
+                .map_err(Rejection::io("Cannot speak to `ip`"))?;
         }
         let output = tokio::time::timeout(DEADLINE, child.wait_with_output())
             .await
@@ -104,7 +121,9 @@ async fn run(batch: &str) -> Result<(), Rejection> {
             .map_err(Rejection::io("Cannot run `ip`"))?;
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(Rejection::bad(format!("Cannot set the network: {words}\n{text}")));
+            return Err(Rejection::bad(format!(
+                "Cannot set the network: {words}\n{text}"
+            )));
         }
     }
     Ok(())

@@ -20,7 +20,10 @@ pub(super) fn hosts(before: &str, wanted: &Configure) -> String {
         ours &= line != END;
     }
     if !text.lines().any(|line| line.starts_with("127.0.0.1")) {
-        text.insert_str(0, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
+        text.insert_str(
+            0,
+            "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
+        );
     }
     let _ = writeln!(text, "{BEGIN}");
     for entry in &wanted.hosts {
@@ -37,7 +40,10 @@ pub(super) fn hosts(before: &str, wanted: &Configure) -> String {
 
 /// /etc/resolv.conf
 pub(super) fn resolvers(addresses: &[IpAddr]) -> String {
-    addresses.iter().map(|address| format!("nameserver {address}\n")).collect()
+    addresses
+        .iter()
+        .map(|address| format!("nameserver {address}\n"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -50,12 +56,19 @@ mod tests {
             address: "10.1.1.1".parse().unwrap(),
             names: vec![(*name).to_owned(), format!("{name}.mesh")],
         });
-        Configure { hostname: "me".into(), hosts: hosts.collect(), ..Configure::default() }
+        Configure {
+            hostname: "me".into(),
+            hosts: hosts.collect(),
+            ..Configure::default()
+        }
     }
 
     #[test]
     fn our_section_is_renewed_and_the_rest_kept() {
-        let once = hosts("127.0.0.1 localhost\n10.0.0.9 theirs\n", &wanted(&["a", "me"]));
+        let once = hosts(
+            "127.0.0.1 localhost\n10.0.0.9 theirs\n",
+            &wanted(&["a", "me"]),
+        );
         insta::assert_snapshot!(once, @r"
         127.0.0.1 localhost
         10.0.0.9 theirs

@@ -71,7 +71,10 @@ async fn serve(mut socket: WebSocket, guest: Guest) {
 }
 
 async fn read_request(socket: &mut WebSocket) -> Option<ExecRequest> {
-    let message = tokio::time::timeout(REQUEST_DEADLINE, socket.recv()).await.ok()??.ok()?;
+    let message = tokio::time::timeout(REQUEST_DEADLINE, socket.recv())
+        .await
+        .ok()??
+        .ok()?;
     match serde_json::from_str(message.to_text().ok()?) {
         Ok(request) => Some(request),
         Err(error) => {
@@ -97,7 +100,13 @@ async fn attend(socket: WebSocket, mut running: Running) {
     let credit = Arc::new(Credit::default());
     let (sources, input, terminal) = open_streams(&mut running);
     let feeding = tokio::spawn(feed(input, waiting, credit.clone()));
-    let receiver = Receiver { stream, queue: Some(queue), credit: credit.clone(), group: group.clone(), terminal };
+    let receiver = Receiver {
+        stream,
+        queue: Some(queue),
+        credit: credit.clone(),
+        group: group.clone(),
+        terminal,
+    };
     let sender = Sender { sink, credit };
     let end = tokio::select! {
         () = receiver.run() => None,
@@ -116,12 +125,20 @@ fn open_streams(running: &mut Running) -> (Sources, Option<Input>, Option<Arc<Mu
         Some(pty) => {
             let pty = Arc::new(Mutex::new(pty));
             let input: Input = Box::new(output::Shared(pty.clone()));
-            (Sources::terminal(output::Shared(pty.clone())), Some(input), Some(pty))
+            (
+                Sources::terminal(output::Shared(pty.clone())),
+                Some(input),
+                Some(pty),
+            )
         }
         None => {
             let child = &mut running.child;
             let input = child.stdin.take().map(|stdin| Box::new(stdin) as Input);
-            (Sources::pipes(child.stdout.take(), child.stderr.take()), input, None)
+            (
+                Sources::pipes(child.stdout.take(), child.stderr.take()),
+                input,
+                None,
+            )
         }
     }
 }
@@ -137,10 +154,10 @@ impl Group {
 
     fn signal(&self, signal: i32) {
         let leader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(leader) = *leader {
-            if let Err(error) = signal_group(leader, signal) {
-                tracing::debug!(%error, leader, signal, "cannot signal");
-            }
+        if let Some(leader) = *leader
+            && let Err(error) = signal_group(leader, signal)
+        {
+            tracing::debug!(%error, leader, signal, "cannot signal");
         }
     }
 

@@ -34,7 +34,9 @@ pub(super) struct Shared(pub Arc<Mutex<Pty>>);
 
 impl Shared {
     fn with<T>(&self, act: impl FnOnce(Pin<&mut Pty>) -> T) -> T {
-        act(Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        act(Pin::new(
+            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+        ))
     }
 }
 
@@ -79,7 +81,11 @@ struct Source {
 impl Source {
     fn new(reader: Option<impl AsyncRead + Send + Unpin + 'static>) -> Self {
         let reader = reader.map(|reader| Box::new(reader) as Box<dyn AsyncRead + Send + Unpin>);
-        let buffer = if reader.is_some() { vec![0; CHUNK] } else { Vec::new() };
+        let buffer = if reader.is_some() {
+            vec![0; CHUNK]
+        } else {
+            Vec::new()
+        };
         Self { reader, buffer }
     }
 
@@ -107,11 +113,17 @@ pub(super) struct Sources {
 
 impl Sources {
     pub fn terminal(terminal: Shared) -> Self {
-        Self { stdout: Source::new(Some(terminal)), stderr: Source::new(None::<ChildStderr>) }
+        Self {
+            stdout: Source::new(Some(terminal)),
+            stderr: Source::new(None::<ChildStderr>),
+        }
     }
 
     pub fn pipes(stdout: Option<ChildStdout>, stderr: Option<ChildStderr>) -> Self {
-        Self { stdout: Source::new(stdout), stderr: Source::new(stderr) }
+        Self {
+            stdout: Source::new(stdout),
+            stderr: Source::new(stderr),
+        }
     }
 
     fn have_ended(&self) -> bool {
@@ -134,7 +146,10 @@ impl Sources {
     /// Reads what nobody wants any more, so that a program left in the
     /// background is not ended by its next line.
     fn abandon(self) {
-        for reader in [self.stdout.reader, self.stderr.reader].into_iter().flatten() {
+        for reader in [self.stdout.reader, self.stderr.reader]
+            .into_iter()
+            .flatten()
+        {
             tokio::spawn(async move {
                 let mut reader = reader;
                 let mut nowhere = [0; 1024];
@@ -165,16 +180,18 @@ impl Sender {
                 () = self.credit.news.notified() => self.taken(),
                 () = tokio::time::sleep(QUIET), if end.is_some() => break,
             };
-            if let Some(message) = message {
-                if self.sink.send(message).await.is_err() {
-                    return false;
-                }
+            if let Some(message) = message
+                && self.sink.send(message).await.is_err()
+            {
+                return false;
             }
         }
         sources.abandon();
         let end = end.unwrap_or(ExecEnd::Exited(255));
         let closing = send_end(&mut self.sink, &end);
-        tokio::time::timeout(CLOSING, closing).await.is_ok_and(|sent| sent)
+        tokio::time::timeout(CLOSING, closing)
+            .await
+            .is_ok_and(|sent| sent)
     }
 
     fn taken(&self) -> Option<Message> {
@@ -210,7 +227,10 @@ where
 
 /// Sends nothing but the end.
 pub(super) async fn finish(mut socket: WebSocket, end: ExecEnd) {
-    if tokio::time::timeout(CLOSING, send_end(&mut socket, &end)).await.is_err() {
+    if tokio::time::timeout(CLOSING, send_end(&mut socket, &end))
+        .await
+        .is_err()
+    {
         tracing::debug!("the caller did not hear the end of its program");
     }
 }

@@ -36,8 +36,14 @@ pub(super) fn spawn(guest: &Guest, request: &ExecRequest) -> Result<Running, Exe
     if nix_is_root() && user.uid != 0 {
         identity::assume(&mut command, user.uid, user.gid, user.groups());
     }
-    let program = request.argv.first().cloned().unwrap_or_else(|| user.shell.display().to_string());
-    let child = command.spawn().map_err(|error| not_started(&program, &error))?;
+    let program = request
+        .argv
+        .first()
+        .cloned()
+        .unwrap_or_else(|| user.shell.display().to_string());
+    let child = command
+        .spawn()
+        .map_err(|error| not_started(&program, &error))?;
     Ok(Running { child, terminal })
 }
 
@@ -51,11 +57,18 @@ fn process_uid() -> Option<u32> {
 }
 
 fn refused(reason: impl Into<String>) -> ExecEnd {
-    ExecEnd::NotStarted { reason: reason.into(), code: 126 }
+    ExecEnd::NotStarted {
+        reason: reason.into(),
+        code: 126,
+    }
 }
 
 fn not_started(program: &str, error: &io::Error) -> ExecEnd {
-    let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+    let code = if error.kind() == io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    };
     let reason = match error.kind() {
         io::ErrorKind::NotFound => format!("{program}: command not found"),
         _ => format!("Cannot run {program}: {error}"),
@@ -74,7 +87,11 @@ fn find_user(request: &ExecRequest) -> Result<User, ExecEnd> {
         (Some(user), _) => Ok(user),
         (None, Some(name)) => Err(refused(format!("There is no user `{name}`"))),
         (None, None) => Ok(User {
-            name: if ours == 0 { "root".into() } else { ours.to_string() },
+            name: if ours == 0 {
+                "root".into()
+            } else {
+                ours.to_string()
+            },
             uid: ours,
             gid: ours,
             home: PathBuf::from("/"),
@@ -94,12 +111,19 @@ fn environment(guest: &Guest, request: &ExecRequest, user: &User) -> BTreeMap<St
         ("LOGNAME", &user.name),
         ("SHELL", &shell),
     ];
-    let mut env: BTreeMap<String, String> =
-        login.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut env: BTreeMap<String, String> = login
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     if request.tty.is_some() {
         env.insert("TERM".into(), "xterm-256color".into());
     }
-    env.extend(guest.identity().map(|identity| identity.env).unwrap_or_default());
+    env.extend(
+        guest
+            .identity()
+            .map(|identity| identity.env)
+            .unwrap_or_default(),
+    );
     env.extend(request.env.clone());
     // What the kernel would refuse: such names come from nobody who means well.
     env.retain(|name, value| {
@@ -150,7 +174,10 @@ fn working_folder(request: &ExecRequest, user: &User) -> Result<PathBuf, ExecEnd
 
 fn streams(request: &ExecRequest, command: &mut Command) -> Result<Option<Pty>, ExecEnd> {
     if request.detach {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         process::detach(command);
         return Ok(None);
     }
@@ -160,13 +187,23 @@ fn streams(request: &ExecRequest, command: &mut Command) -> Result<Option<Pty>, 
         slave.attach(command).map_err(cannot)?;
         return Ok(Some(pty));
     }
-    let stdin = if request.stdin { Stdio::piped() } else { Stdio::null() };
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stdin = if request.stdin {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    };
+    command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     process::detach(command);
     Ok(None)
 }
 
 /// The same size in the words of the system.
 pub(super) fn window(size: WindowSize) -> nestlab_sys::terminal::WindowSize {
-    nestlab_sys::terminal::WindowSize { rows: size.rows, columns: size.columns }
+    nestlab_sys::terminal::WindowSize {
+        rows: size.rows,
+        columns: size.columns,
+    }
 }

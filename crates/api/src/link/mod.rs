@@ -59,8 +59,13 @@ const MAX_STREAMS: usize = 128;
 /// Streams whose end is not yet known to both sides, beside the open ones.
 const ENDING_STREAMS: usize = 64;
 
-/// How often a hello is repeated.
-const HELLO_INTERVAL: Duration = Duration::from_millis(200);
+/// How soon a hello is repeated at first; each pause is twice the one before.
+/// A child that was replaced knocks, so that nothing depends on this.
+const HELLO_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The longest pause between two hellos: a guest that boots for minutes then
+/// finds few of them waiting.
+const MAX_HELLO_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long the opening of a stream may take.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
@@ -329,11 +334,15 @@ async fn greet_child<S: AsyncRead + AsyncWrite + Unpin>(
     let hello = Greeting::new(Kind::Hello, ours, 0).encode();
     transport.queue_padding();
     transport.queue(&hello);
+    let mut pause = HELLO_INTERVAL;
     loop {
         let next = poll_fn(|cx| poll_greeting(transport, cx));
-        let heard = match tokio::time::timeout(HELLO_INTERVAL, next).await {
+        let heard = match tokio::time::timeout(pause, next).await {
             Ok(heard) => Some(heard.map_err(LinkError::Stream)?),
-            Err(_) => None,
+            Err(_) => {
+                pause = (pause * 2).min(MAX_HELLO_INTERVAL);
+                None
+            }
         };
         match heard {
             Some(Greeting {
