@@ -16,7 +16,10 @@ struct Source {
 /// it is not a Debian, whose mirror would hold something else.
 pub(crate) fn mirror(suite: &str) -> Option<String> {
     let release = std::fs::read_to_string("/etc/os-release").ok()?;
-    if !release.lines().any(|line| matches!(line, "ID=debian" | "ID=\"debian\"")) {
+    if !release
+        .lines()
+        .any(|line| matches!(line, "ID=debian" | "ID=\"debian\""))
+    {
         return None;
     }
     choose(&sources(Path::new("/etc/apt")), suite)
@@ -24,30 +27,38 @@ pub(crate) fn mirror(suite: &str) -> Option<String> {
 
 /// One that has the suite itself, else one that has Debian's own at all.
 fn choose(sources: &[Source], suite: &str) -> Option<String> {
-    let archive = |source: &&Source| {
-        source.suites.iter().any(|s| SUITES.contains(&s.as_str()))
-    };
-    let exact = sources.iter().find(|source| source.suites.iter().any(|s| s == suite));
-    exact.or_else(|| sources.iter().find(archive)).map(|source| source.uri.clone())
+    let archive = |source: &&Source| source.suites.iter().any(|s| SUITES.contains(&s.as_str()));
+    let exact = sources
+        .iter()
+        .find(|source| source.suites.iter().any(|s| s == suite));
+    exact
+        .or_else(|| sources.iter().find(archive))
+        .map(|source| source.uri.clone())
 }
 
 /// Suites by which one knows a mirror of the Debian archive.
-const SUITES: [&str; 9] =
-    ["bullseye", "bookworm", "trixie", "forky", "duke", "stable", "testing", "unstable", "sid"];
+const SUITES: [&str; 9] = [
+    "bullseye", "bookworm", "trixie", "forky", "duke", "stable", "testing", "unstable", "sid",
+];
 
 fn sources(folder: &Path) -> Vec<Source> {
-    let parts = std::fs::read_dir(folder.join("sources.list.d")).into_iter().flatten().flatten();
+    let parts = std::fs::read_dir(folder.join("sources.list.d"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut files: Vec<_> = parts.map(|entry| entry.path()).collect();
     files.push(folder.join("sources.list"));
     files.sort();
     files
         .iter()
         .filter_map(|path| Some((path, std::fs::read_to_string(path).ok()?)))
-        .flat_map(|(path, text)| match path.extension().and_then(|e| e.to_str()) {
-            Some("sources") => deb822(&text),
-            Some("list") => one_line(&text),
-            _ => Vec::new(),
-        })
+        .flat_map(
+            |(path, text)| match path.extension().and_then(|e| e.to_str()) {
+                Some("sources") => deb822(&text),
+                Some("list") => one_line(&text),
+                _ => Vec::new(),
+            },
+        )
         .collect()
 }
 
@@ -58,13 +69,17 @@ fn deb822(text: &str) -> Vec<Source> {
             let field = |name: &str| {
                 paragraph.lines().find_map(|line| {
                     let (key, value) = line.split_once(':')?;
-                    key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+                    key.eq_ignore_ascii_case(name)
+                        .then(|| value.trim().to_owned())
                 })
             };
             let usable = field("Types")?.split_whitespace().any(|kind| kind == "deb")
                 && field("Enabled").is_none_or(|enabled| enabled != "no");
             let uri = field("URIs")?.split_whitespace().next()?.to_owned();
-            let suites = field("Suites")?.split_whitespace().map(str::to_owned).collect();
+            let suites = field("Suites")?
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect();
             usable.then_some(Source { uri, suites })
         })
         .collect()
@@ -81,7 +96,10 @@ fn one_line(text: &str) -> Vec<Source> {
             };
             let mut words = rest.split_whitespace();
             let (uri, suite) = (words.next()?, words.next()?);
-            Some(Source { uri: uri.to_owned(), suites: vec![suite.to_owned()] })
+            Some(Source {
+                uri: uri.to_owned(),
+                suites: vec![suite.to_owned()],
+            })
         })
         .collect()
 }
@@ -97,15 +115,24 @@ mod tests {
         );
         assert_eq!(modern.len(), 1);
         assert_eq!(modern[0].suites, ["bookworm", "bookworm-updates"]);
-        let old = one_line("# deb http://no sid main\ndeb [arch=amd64] http://mirror.example/debian trixie main\n");
+        let old = one_line(
+            "# deb http://no sid main\ndeb [arch=amd64] http://mirror.example/debian trixie main\n",
+        );
         assert_eq!(old[0].uri, "http://mirror.example/debian");
         assert_eq!(old[0].suites, ["trixie"]);
     }
 
     #[test]
     fn the_right_mirror_is_chosen() {
-        let source = |uri: &str, suite: &str| Source { uri: uri.into(), suites: vec![suite.into()] };
-        let all = [source("other", "nodistro"), source("security", "bookworm-security"), source("main", "bookworm")];
+        let source = |uri: &str, suite: &str| Source {
+            uri: uri.into(),
+            suites: vec![suite.into()],
+        };
+        let all = [
+            source("other", "nodistro"),
+            source("security", "bookworm-security"),
+            source("main", "bookworm"),
+        ];
         assert_eq!(choose(&all, "bookworm").as_deref(), Some("main"));
         assert_eq!(choose(&all, "bullseye").as_deref(), Some("main"));
         assert_eq!(choose(&all[..2], "bullseye"), None);

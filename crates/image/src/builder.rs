@@ -1,5 +1,6 @@
 //! Running the programs that build: mmdebstrap, mke2fs, tar.
 
+use crate::workplace::Workplace;
 use crate::{ImageError, apt};
 use nestlab_model::Recipe;
 use nix::sys::signal::{Signal, killpg};
@@ -9,13 +10,26 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 /// Takes short sentences about a long step.
 pub(crate) type Progress<'a> = &'a (dyn Fn(String) + Send + Sync);
 
 /// How many last lines of a failed program are shown.
 const LAST_LINES: usize = 12;
+
+/// What mmdebstrap says at the beginning of a step, and what that means.
+const STEPS: [(&str, &str); 6] = [
+    ("I: running apt-get update", "reading the lists of packages"),
+    ("I: downloading packages", "downloading packages"),
+    ("I: extracting archives", "unpacking packages"),
+    (
+        "I: installing essential packages",
+        "installing the minimal system",
+    ),
+    ("I: installing remaining packages", "installing packages"),
+    ("I: running --customize-hook", "finishing the image"),
+];
 
 /// Paths that a guest does not need: a third of a minimal Debian.
 const LEFT_OUT: [&str; 5] = [
@@ -26,12 +40,28 @@ const LEFT_OUT: [&str; 5] = [
     "path-include=/usr/share/doc/*/copyright",
 ];
 
+/// Where programs are looked for.
+const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn is_installed(program: &OsStr) -> bool {
+    let path = Path::new(program);
+    match path.is_absolute() {
+        true => path.exists(),
+        false => SEARCH
+            .split(':')
+            .any(|folder| Path::new(folder).join(path).exists()),
+    }
+}
+
 /// A program with its environment cleared: what a build gives must not depend
 /// on who started it.
 pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);
-    command.env_clear().stdin(Stdio::null());
-    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command.env("PATH", SEARCH);
     command.env("LC_ALL", "C.UTF-8");
     for name in ["http_proxy", "https_proxy", "no_proxy"] {
         // Read here and nowhere else: package downloads respect proxies.
@@ -42,12 +72,16 @@ pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// mmdebstrap for a recipe's suite and packages, always in unshare mode, its
-/// temporary folders below `scratch`.
-pub(crate) fn mmdebstrap(recipe: &Recipe, variant: &str, scratch: &Path) -> Command {
+/// mmdebstrap for a recipe's suite and packages, always in unshare mode.
+pub(crate) fn mmdebstrap(recipe: &Recipe, variant: &str, place: &Workplace) -> Command {
     let mut command = program("mmdebstrap");
-    command.env("TMPDIR", scratch).env("HOME", scratch);
-    command.args(["--mode=unshare", &format!("--variant={variant}"), "--aptopt=Acquire::Languages \"none\""]);
+    command
+        .env("TMPDIR", place.path())
+        .env("HOME", place.path());
+    command.args(["--mode=unshare", &format!("--variant={variant}")]);
+    command.arg("--aptopt=Acquire::Languages \"none\"");
+    // Half a tree is of no use anyway, so nothing need be on the disk early.
+    command.arg("--dpkgopt=force-unsafe-io");
     for path in LEFT_OUT {
         command.arg(format!("--dpkgopt={path}"));
     }
@@ -72,23 +106,84 @@ pub(crate) fn mirror(recipe: &Recipe) -> Option<String> {
 }
 
 /// A program at work. Dropped, it and all it started are asked to end, and
-/// mmdebstrap clears its own folders.
+/// mmdebstrap clears its own folders. The same happens if we are killed: a shell
+/// watches a pipe that only we hold.
 pub(crate) struct Work {
     child: Child,
     group: Option<Pid>,
     name: String,
+    /// Open as long as the work is wanted.
+    watched: Option<ChildStdin>,
 }
+
+/// What becomes of the program's own standard streams.
+pub(crate) enum Streams {
+    /// Nothing is read, and what is written is lost.
+    None,
+    /// What is written can be read from [`Work::stdout`].
+    Piped,
+    /// The file is its standard *input*, open for reading and writing: the one
+    /// stream that mmdebstrap hands on to its hooks as it is.
+    File(std::fs::File),
+}
+
+/// Runs `"$@"` and ends the whole process group once the pipe on its standard
+/// input is closed.
+const WATCH: &str = r#"exec 4<&0
+{ read -r _ <&4; kill -TERM 0; } </dev/null >/dev/null 2>&1 &
+watch=$!
+if [ "$1" = file ]; then exec 0<&1 1>/dev/null; else exec 0</dev/null; fi
+shift
+"$@" 4<&-
+status=$?
+kill $watch
+exit $status"#;
 
 impl Work {
     /// Starts a program in a process group of its own.
-    pub fn start(mut command: Command, name: &str) -> Result<Self, ImageError> {
-        command.process_group(0).stderr(Stdio::piped());
-        let child = command.spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => ImageError::MissingProgram { program: name.into() },
-            _ => ImageError::io(format!("start {name}"))(error),
-        })?;
-        let group = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
-        Ok(Self { child, group, name: name.to_owned() })
+    pub fn start(command: Command, name: &str, streams: Streams) -> Result<Self, ImageError> {
+        let command = command.into_std();
+        if !is_installed(command.get_program()) {
+            return Err(ImageError::MissingProgram {
+                program: name.into(),
+            });
+        }
+        let mut watched = program("sh");
+        watched.args(["-c", WATCH, "nestlab-build"]);
+        watched.arg(if matches!(streams, Streams::File(_)) {
+            "file"
+        } else {
+            "none"
+        });
+        watched.arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            if let Some(value) = value {
+                watched.env(key, value);
+            }
+        }
+        watched
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped());
+        watched.stdout(match streams {
+            Streams::None => Stdio::null(),
+            Streams::Piped => Stdio::piped(),
+            Streams::File(file) => file.into(),
+        });
+        let mut child = watched
+            .spawn()
+            .map_err(ImageError::io(format!("start {name}")))?;
+        let group = child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .map(Pid::from_raw);
+        let watched = child.stdin.take();
+        Ok(Self {
+            child,
+            group,
+            name: name.to_owned(),
+            watched,
+        })
     }
 
     /// Its standard output, if it was piped.
@@ -102,8 +197,8 @@ impl Work {
         if let Some(stderr) = self.child.stderr.take() {
             let mut lines = BufReader::new(stderr).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                if let Some(words) = line.strip_prefix("I: ") {
-                    progress(words.to_owned());
+                if let Some((_, step)) = STEPS.iter().find(|(said, _)| line.starts_with(said)) {
+                    progress((*step).to_owned());
                 }
                 if last.len() == LAST_LINES {
                     last.pop_front();
@@ -117,6 +212,7 @@ impl Work {
             .await
             .map_err(ImageError::io(format!("wait for {}", self.name)))?;
         self.group = None;
+        self.watched = None;
         if status.success() {
             return Ok(());
         }
@@ -144,7 +240,11 @@ fn hint(words: &[String]) -> Option<String> {
     let said = |text: &str| words.iter().any(|line| line.contains(text));
     let hint = if said("Unable to locate package") || said("has no installation candidate") {
         "Correct `packages:`; `apt-cache policy NAME` tells whether a suite has a package"
-    } else if said("Could not resolve") || said("Could not connect") || said("Connection failed") || said("Failed to fetch") {
+    } else if said("Could not resolve")
+        || said("Could not connect")
+        || said("Connection failed")
+        || said("Failed to fetch")
+    {
         "The mirror cannot be reached: check the network, or set `mirror:` in the recipe"
     } else if said("No space left on device") {
         "Free some disk space (`nestlab image prune` helps), then try again"
@@ -162,9 +262,15 @@ fn hint(words: &[String]) -> Option<String> {
 /// belong to here.
 pub(crate) async fn ext4_of(folder: &Path, image: &Path, bytes: u64) -> Result<(), ImageError> {
     let mut command = program("mke2fs");
-    command.args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0,lazy_itable_init=1", "-m", "0", "-d"]);
-    command.arg(folder).arg(image).arg(format!("{}K", bytes.div_ceil(1024)));
-    Work::start(command, "e2fsprogs")?.finish("Cannot make a file system", &|_| {}).await
+    command.args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0"]);
+    command.args(["-E", "root_owner=0:0,lazy_itable_init=1", "-d"]);
+    command
+        .arg(folder)
+        .arg(image)
+        .arg(format!("{}K", bytes.div_ceil(1024)));
+    Work::start(command, "e2fsprogs", Streams::None)?
+        .finish("Cannot make a file system", &|_| {})
+        .await
 }
 
 #[cfg(test)]
@@ -177,7 +283,10 @@ mod tests {
             assert!(hint(&[line.to_owned()]).unwrap().contains(word), "{line}");
         };
         check("E: Unable to locate package consull", "packages");
-        check("Err:1 http://x bookworm InRelease Could not resolve 'x'", "mirror");
+        check(
+            "Err:1 http://x bookworm InRelease Could not resolve 'x'",
+            "mirror",
+        );
         check("mke2fs: No space left on device", "disk space");
         assert_eq!(hint(&["what?".to_owned()]), None);
     }

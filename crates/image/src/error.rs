@@ -59,14 +59,16 @@ impl ImageError {
     /// What to type next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::MissingProgram { program } => Some(format!("Install it: `apt install {program}`")),
+            Self::MissingProgram { program } => {
+                Some(format!("Install it: `apt install {program}`"))
+            }
             Self::Failed { hint, .. } => hint.clone(),
             Self::Io { source, .. } if source.raw_os_error() == Some(28) => {
                 Some("Free some disk space (`nestlab image prune` helps), then try again".into())
             }
-            Self::Checksum { .. } => {
-                Some("Download it again, or correct `sha256` if the publisher has changed it".into())
-            }
+            Self::Checksum { .. } => Some(
+                "Download it again, or correct `sha256` if the publisher has changed it".into(),
+            ),
             _ => None,
         }
     }

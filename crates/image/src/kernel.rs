@@ -17,7 +17,10 @@ pub(crate) fn unpack(image: &[u8]) -> Result<Vec<u8>, ImageError> {
     if image.starts_with(b"\x7fELF") {
         return Ok(image.to_vec());
     }
-    let starts = image.windows(4).enumerate().filter(|(_, four)| *four == LZ4_LEGACY);
+    let starts = image
+        .windows(4)
+        .enumerate()
+        .filter(|(_, four)| *four == LZ4_LEGACY);
     for (start, _) in starts {
         if let Some(kernel) = lz4(&image[start + 4..]) {
             if kernel.starts_with(b"\x7fELF") {
@@ -25,7 +28,9 @@ pub(crate) fn unpack(image: &[u8]) -> Result<Vec<u8>, ImageError> {
             }
         }
     }
-    Err(ImageError::Unusable("The kernel image holds no kernel packed with LZ4".into()))
+    Err(ImageError::Unusable(
+        "The kernel image holds no kernel packed with LZ4".into(),
+    ))
 }
 
 /// Unpacks blocks, each behind its length, until one is not a block.
@@ -33,8 +38,12 @@ fn lz4(mut packed: &[u8]) -> Option<Vec<u8>> {
     let mut kernel = Vec::new();
     while let Some((length, rest)) = packed.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;
-        let Some(block) = rest.get(..length) else { break };
-        let Ok(plain) = lz4_flex::block::decompress(block, LZ4_BLOCK) else { break };
+        let Some(block) = rest.get(..length) else {
+            break;
+        };
+        let Ok(plain) = lz4_flex::block::decompress(block, LZ4_BLOCK) else {
+            break;
+        };
         kernel.extend(plain);
         if length == 0 || kernel.len() > MAX_KERNEL {
             break;

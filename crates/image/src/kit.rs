@@ -16,18 +16,21 @@
 mod base;
 mod initramfs;
 
-use crate::builder::{Progress, ext4_of};
-use crate::store::Store;
 use crate::ImageError;
-use nestlab_model::Digest;
+use crate::builder::{Progress, ext4_of};
+use crate::store::{self, Store};
+use nestlab_model::{ByteSize, Digest};
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
-use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Raised when the same parts are put together differently.
-const BUILDER: &str = "nestlab-kit-1";
+const BUILDER: &str = "nestlab-kit-2";
+
+/// A file of a kit whose time is when the kit was last asked for.
+const LAST_ASKED: &str = "last-asked";
 
 /// The programs that a kit is made with.
 #[derive(Debug, Clone)]
@@ -95,12 +98,14 @@ impl Store {
         sources: &KitSources,
         progress: Progress<'_>,
     ) -> Result<Kit, ImageError> {
-        let digest = self.kit_digest(sources)?;
+        let digest = self.kit_digest(sources).await?;
         let folder = self.root().join("kits").join(digest.hex());
         if let Some(kit) = Kit::in_folder(&folder, digest) {
+            ask_for(&folder);
             return Ok(kit);
         }
         let _lock = self.lock("kit").await?;
+        self.sweep();
         if let Some(kit) = Kit::in_folder(&folder, digest) {
             return Ok(kit);
         }
@@ -108,40 +113,61 @@ impl Store {
         let base = self.ensure_base(progress).await?;
         progress("putting the kit together".into());
         let scratch = self.scratch()?;
-        compose(&base, sources, &scratch.0).await?;
-        std::fs::rename(scratch.0.join("out"), &folder).map_err(ImageError::io("keep the kit"))?;
+        compose(&base, sources, &scratch.path).await?;
+        ask_for(&scratch.path.join("out"));
+        std::fs::rename(scratch.path.join("out"), &folder)
+            .map_err(ImageError::io("keep the kit"))?;
         Kit::in_folder(&folder, digest)
             .ok_or_else(|| ImageError::Unusable("The kit was made without a kernel".into()))
     }
 
-    /// The digest of the kit's parts, remembered by the files' numbers, sizes
-    /// and times: hashing the agent at every start would cost more than all
-    /// the rest.
-    fn kit_digest(&self, sources: &KitSources) -> Result<Digest, ImageError> {
-        let mut stamp = Sha256::new();
-        stamp.update(BUILDER);
-        stamp.update(base::KEY);
-        for path in [&sources.agent, &sources.init] {
-            let m = std::fs::metadata(path)
-                .map_err(ImageError::io(format!("read {}", path.display())))?;
-            let numbers = [m.dev(), m.ino(), m.size(), m.mtime() as u64, m.mtime_nsec() as u64];
-            numbers.iter().for_each(|number| stamp.update(number.to_le_bytes()));
-        }
-        let memo = self.root().join("kits").join(format!("stamp-{}", Digest(stamp.finalize().into()).short()));
-        let known = std::fs::read_to_string(&memo).ok().and_then(|text| text.trim().parse().ok());
-        if let Some(digest) = known {
-            return Ok(digest);
-        }
+    async fn kit_digest(&self, sources: &KitSources) -> Result<Digest, ImageError> {
         let mut hasher = Sha256::new();
         hasher.update(BUILDER);
         hasher.update(base::KEY);
-        hasher.update(file_digest(&sources.agent)?.0);
-        hasher.update(file_digest(&sources.init)?.0);
-        let digest = Digest(hasher.finalize().into());
-        // Only a memo: without it the next start is slower.
-        let _ = std::fs::write(&memo, digest.to_string());
-        Ok(digest)
+        hasher.update(self.remembered_digest(&sources.agent).await?.0);
+        hasher.update(self.remembered_digest(&sources.init).await?.0);
+        Ok(Digest(hasher.finalize().into()))
     }
+
+    /// Removes every kit but the one that was asked for last.
+    pub(crate) async fn prune_kits(&self) -> Result<ByteSize, ImageError> {
+        let _lock = self.lock("kit").await?;
+        let folder = self.root().join("kits");
+        let entries = std::fs::read_dir(&folder)
+            .map_err(ImageError::io(format!("read {}", folder.display())))?;
+        let mut kits: Vec<(SystemTime, PathBuf)> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter_map(|path| {
+                Some((
+                    std::fs::metadata(path.join(LAST_ASKED))
+                        .ok()?
+                        .modified()
+                        .ok()?,
+                    path,
+                ))
+            })
+            .collect();
+        kits.sort();
+        kits.pop();
+        let mut freed = ByteSize::ZERO;
+        for (_, path) in kits {
+            let files = std::fs::read_dir(&path).into_iter().flatten().flatten();
+            let blocks: u64 = files
+                .filter_map(|file| Some(file.metadata().ok()?.blocks()))
+                .sum();
+            freed = freed.saturating_add(ByteSize::bytes(blocks * 512));
+            store::remove(&path)?;
+        }
+        Ok(freed)
+    }
+}
+
+/// Notes that a kit is in use, for [`Store::prune_kits`].
+fn ask_for(folder: &Path) {
+    // Only prune looks at it: what cannot be noted is made again.
+    let _ = std::fs::write(folder.join(LAST_ASKED), "");
 }
 
 /// Puts base, agent and init together: `out/` is the finished kit.
@@ -195,18 +221,4 @@ fn tree_bytes(folder: &Path) -> std::io::Result<u64> {
         };
     }
     Ok(sum)
-}
-
-/// The SHA-256 of a file.
-pub(crate) fn file_digest(path: &Path) -> Result<Digest, ImageError> {
-    let cannot = || format!("read {}", path.display());
-    let mut file = std::fs::File::open(path).map_err(ImageError::io(cannot()))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer).map_err(ImageError::io(cannot()))? {
-            0 => return Ok(Digest(hasher.finalize().into())),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }

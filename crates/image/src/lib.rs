@@ -8,12 +8,15 @@
 mod apt;
 mod builder;
 mod cpio;
+mod digest;
 mod error;
+mod foreign;
 mod kernel;
 mod kit;
 mod qcow2;
 mod recipe;
 mod store;
+mod workplace;
 
 pub use error::ImageError;
 pub use kit::{Kit, KitSources, kit_qemu_command};

@@ -79,8 +79,16 @@ fn header(
         )));
     }
     // The header, the format extension (padded to 8), the end of extensions.
-    let extension = if format.is_empty() { 0 } else { 8 + format.len().next_multiple_of(8) };
-    let name_offset = if name.is_empty() { 0 } else { 104 + extension as u64 + 8 };
+    let extension = if format.is_empty() {
+        0
+    } else {
+        8 + format.len().next_multiple_of(8)
+    };
+    let name_offset = if name.is_empty() {
+        0
+    } else {
+        104 + extension as u64 + 8
+    };
     let mut bytes = Vec::new();
     bytes.extend(b"QFI\xfb");
     bytes.extend(3u32.to_be_bytes());
@@ -118,7 +126,11 @@ mod tests {
     fn qemu_img(verb: &str, path: &Path) -> Option<String> {
         let output = Command::new("qemu-img").arg(verb).arg(path).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Some(text)
     }
 
@@ -137,7 +149,10 @@ mod tests {
             assert!(check.contains("No errors"), "{check}");
             let info = qemu_img("info", &path).unwrap();
             assert!(info.contains("backing file format: raw"), "{info}");
-            assert!(info.contains(&format!("({} bytes)", size.as_bytes())), "{info}");
+            assert!(
+                info.contains(&format!("({} bytes)", size.as_bytes())),
+                "{info}"
+            );
             create_empty(&path, size).unwrap();
             assert!(qemu_img("check", &path).unwrap().contains("No errors"));
         }

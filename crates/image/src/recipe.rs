@@ -3,8 +3,9 @@
 //! mmdebstrap makes the tree in a user namespace, and mke2fs packs it within
 //! that same namespace, so that owners come out right without root.
 
-use crate::builder::{Progress, Work, mirror, mmdebstrap};
-use crate::{ImageError, kit};
+use crate::builder::{Progress, Streams, Work, mirror, mmdebstrap};
+use crate::workplace::Workplace;
+use crate::{ImageError, digest as hash};
 use nestlab_model::{Digest, FileSource, Recipe, RecipeFile};
 use sha2::{Digest as _, Sha256};
 use std::fs::Permissions;
@@ -12,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Raised when the same recipe is built differently.
-const BUILDER: &str = "nestlab-recipe-1";
+const BUILDER: &str = "nestlab-recipe-2";
 
 /// Names the image of a recipe: what it is made from, not what came out. Two
 /// builds of one recipe on two days are one image, until it is pruned.
@@ -38,58 +39,68 @@ fn hash_tree(hasher: &mut Sha256, path: &Path) -> Result<(), ImageError> {
         below.sort();
         return below.iter().try_for_each(|path| hash_tree(hasher, path));
     }
-    hasher.update(kit::file_digest(path)?.0);
+    hasher.update(hash::of_file(path)?.0);
     Ok(())
 }
 
-/// Builds the image in `scratch`, a folder of our own. Returns the file.
+/// Builds the image in `scratch`, a folder of our own that nobody else can enter.
+/// Returns the file.
 pub(crate) async fn build(
     name: &str,
     recipe: &Recipe,
     scratch: &Path,
     progress: Progress<'_>,
 ) -> Result<PathBuf, ImageError> {
-    // The namespace's root is nobody here: it must be let in.
-    let open = |path: &Path, mode| {
-        std::fs::set_permissions(path, Permissions::from_mode(mode))
-            .map_err(ImageError::io(format!("open {} to the builder", path.display())))
-    };
-    open(scratch, 0o711)?;
     let image = scratch.join("disk.raw");
-    std::fs::File::create(&image).map_err(ImageError::io(format!("make {}", image.display())))?;
-    open(&image, 0o666)?;
-    let work = scratch.join("work");
-    std::fs::create_dir(&work).map_err(ImageError::io(format!("make {}", work.display())))?;
-    open(&work, 0o777)?;
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&image);
+    let file = file.map_err(ImageError::io(format!("make {}", image.display())))?;
+    let open = |mode| {
+        std::fs::set_permissions(&image, Permissions::from_mode(mode)).map_err(ImageError::io(
+            format!("set the permissions of {}", image.display()),
+        ))
+    };
+    // The namespace's root is nobody here. Others cannot reach the file: the
+    // folders above it are ours alone.
+    open(0o666)?;
+    let place = Workplace::new(scratch)?;
     let files = stage_files(recipe, scratch)?;
 
-    let mut command = mmdebstrap(recipe, "minbase", &work);
-    command.args(["--format=null", "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/*"]);
+    let mut command = mmdebstrap(recipe, "minbase", &place);
+    command.arg("--format=null");
+    command.arg("--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/*");
     for file in &files {
-        command.arg(format!("--customize-hook=tar -C \"$1\" --no-same-owner -xpf {}", quote(file)));
+        // Read by mmdebstrap as us, so that the file may lie anywhere.
+        command.arg(format!("--customize-hook=tar-in {} /", quote(file)));
     }
     for line in &recipe.commands {
-        command.arg(format!("--customize-hook=chroot \"$1\" sh -ec {}", quote_text(line)));
+        let line = quote_text(line);
+        command.arg(format!(
+            "--customize-hook=chroot \"$1\" env HOME=/root sh -ec {line}"
+        ));
     }
-    command.arg(format!("--customize-hook={}", pack_hook(&image, recipe)));
-    command.arg(&recipe.suite).arg("-");
-    command.args(mirror(recipe));
-    command.stdout(std::process::Stdio::null());
-    Work::start(command, "mmdebstrap")?
+    command.arg(format!("--customize-hook={}", pack_hook(recipe)));
+    command.arg(&recipe.suite);
+    command.arg("-").args(mirror(recipe));
+    Work::start(command, "mmdebstrap", Streams::File(file))?
         .finish(&format!("Cannot build the image `{name}`"), progress)
         .await?;
-    open(&image, 0o444)?;
+    open(0o444)?;
     Ok(image)
 }
 
-/// Packs the tree from outside, through a bind mount that shows it without the
-/// /proc and /sys that mmdebstrap has mounted in it.
-fn pack_hook(image: &Path, recipe: &Recipe) -> String {
+/// Packs the tree through a bind mount that shows it without the /proc and /sys
+/// that mmdebstrap has mounted in it. The image is the hook's standard input.
+/// The journal is large enough for the kernel to grow the file system online.
+fn pack_hook(recipe: &Recipe) -> String {
     format!(
-        "set -e; m=$(mktemp -d); mount --bind \"$1\" $m; \
-         mke2fs -q -F -t ext4 -J size=4 -m 1 -E root_owner=0:0,lazy_itable_init=1 -d $m {} {}K; \
-         umount $m; rmdir $m",
-        quote(image),
+        "set -e; mount --bind \"$1\" \"$1/mnt\"; \
+         mke2fs -q -F -t ext4 -J size=16 -m 1 -E root_owner=0:0,lazy_itable_init=1 \
+         -d \"$1/mnt\" /proc/self/fd/0 {}K >&2; \
+         umount \"$1/mnt\"",
         recipe.size.as_bytes().div_ceil(1024)
     )
 }
@@ -107,13 +118,22 @@ fn stage(file: &RecipeFile, path: &Path) -> Result<(), ImageError> {
     let cannot = || format!("pack the recipe's file for {}", file.target);
     let target = file.target.trim_start_matches('/');
     if target.is_empty() || target.split('/').any(|part| part == "..") {
-        return Err(ImageError::Unusable(format!("{:?} is no place in an image", file.target)));
+        return Err(ImageError::Unusable(format!(
+            "{:?} is no place in an image",
+            file.target
+        )));
     }
     let mut archive = std::fs::File::create(path)
         .map(tar::Builder::new)
+        .map(owned_by_root)
         .map_err(ImageError::io(cannot()))?;
     let packed = match &file.source {
-        FileSource::Inline(text) => append(&mut archive, target, text.as_bytes(), file.mode.unwrap_or(0o644)),
+        FileSource::Inline(text) => append(
+            &mut archive,
+            target,
+            text.as_bytes(),
+            file.mode.unwrap_or(0o644),
+        ),
         FileSource::Host(from) if from.is_dir() => archive.append_dir_all(target, from),
         FileSource::Host(from) => std::fs::read(from).and_then(|bytes| {
             let own = std::fs::metadata(from)?.permissions().mode() & 0o7777;
@@ -126,7 +146,15 @@ fn stage(file: &RecipeFile, path: &Path) -> Result<(), ImageError> {
             )));
         }
     };
-    packed.and_then(|()| archive.finish()).map_err(ImageError::io(cannot()))
+    packed
+        .and_then(|()| archive.finish())
+        .map_err(ImageError::io(cannot()))
+}
+
+/// Whoever owns the files here, in the image it is root.
+fn owned_by_root(mut archive: tar::Builder<std::fs::File>) -> tar::Builder<std::fs::File> {
+    archive.mode(tar::HeaderMode::Deterministic);
+    archive
 }
 
 fn append(

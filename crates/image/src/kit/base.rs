@@ -1,7 +1,8 @@
 //! The part of the kit that comes from Debian packages.
 
-use crate::builder::{Progress, Work, mirror, mmdebstrap, program};
+use crate::builder::{Progress, Streams, Work, mirror, mmdebstrap, program};
 use crate::store::Store;
+use crate::workplace::Workplace;
 use crate::{ImageError, kernel};
 use nestlab_model::Recipe;
 use std::collections::BTreeSet;
@@ -15,8 +16,14 @@ const SUITE: &str = "bookworm";
 
 /// What is taken: the inner hypervisor with its firmware, the kernel, and the
 /// tools that a parent needs on any Linux.
-const PACKAGES: [&str; 6] =
-    ["qemu-system-x86", "linux-image-cloud-amd64", "iproute2", "nftables", "e2fsprogs", "kmod"];
+const PACKAGES: [&str; 6] = [
+    "qemu-system-x86",
+    "linux-image-cloud-amd64",
+    "iproute2",
+    "nftables",
+    "e2fsprogs",
+    "kmod",
+];
 
 /// Programs of the kit, by where the packages put them and where the kit does.
 const PROGRAMS: [(&str, &str); 4] = [
@@ -27,7 +34,12 @@ const PROGRAMS: [(&str, &str); 4] = [
 ];
 
 /// Firmware for direct boot on q35.
-const FIRMWARE: [&str; 4] = ["bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "pvh.bin"];
+const FIRMWARE: [&str; 4] = [
+    "bios-256k.bin",
+    "kvmvapic.bin",
+    "linuxboot_dma.bin",
+    "pvh.bin",
+];
 
 /// Folders of kernel modules that a virtual machine has no use for.
 const NO_USE: [&str; 8] = [
@@ -49,10 +61,10 @@ impl Store {
             return Ok(folder);
         }
         let scratch = self.scratch()?;
-        let stage = scratch.0.join("stage");
-        unpack_packages(&scratch.0, &stage, progress).await?;
+        let stage = scratch.path.join("stage");
+        unpack_packages(&scratch.path, &stage, progress).await?;
         progress("choosing the kit's files".into());
-        let tree = scratch.0.join("tree");
+        let tree = scratch.path.join("tree");
         assemble(&stage, &tree).await?;
         std::fs::rename(&tree, &folder).map_err(ImageError::io("keep the kit's base"))?;
         Ok(folder)
@@ -65,36 +77,52 @@ async fn unpack_packages(
     stage: &Path,
     progress: Progress<'_>,
 ) -> Result<(), ImageError> {
-    let work = scratch.join("work");
-    for folder in [&work, &stage.to_path_buf()] {
-        std::fs::create_dir(folder).map_err(ImageError::io(format!("make {}", folder.display())))?;
-    }
-    use std::os::unix::fs::PermissionsExt;
-    for (folder, mode) in [(scratch, 0o711), (&work, 0o777)] {
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
-            .map_err(ImageError::io(format!("open {} to the builder", folder.display())))?;
-    }
+    let place = Workplace::new(scratch)?;
+    std::fs::create_dir(stage).map_err(ImageError::io(format!("make {}", stage.display())))?;
     let recipe = Recipe::of(SUITE, &PACKAGES);
-    let mut command = mmdebstrap(&recipe, "extract", &work);
-    command.args(["--format=tar", SUITE, "-"]).args(mirror(&recipe)).stdout(Stdio::piped());
-    let mut packages = Work::start(command, "mmdebstrap")?;
+    let mut command = mmdebstrap(&recipe, "extract", &place);
+    command
+        .args(["--format=tar", SUITE, "-"])
+        .args(mirror(&recipe));
+    let mut packages = Work::start(command, "mmdebstrap", Streams::Piped)?;
     let output = packages.stdout().expect("it was piped above");
-    let input: Stdio = output.try_into().map_err(ImageError::io("join mmdebstrap to tar"))?;
+    let input: Stdio = output
+        .try_into()
+        .map_err(ImageError::io("join mmdebstrap to tar"))?;
     let mut unpack = program("tar");
-    unpack.args(["-x", "--no-same-owner", "--exclude=./dev/*", "-C"]).arg(stage).stdin(input);
-    let unpack = Work::start(unpack, "tar")?;
+    unpack
+        .args(["-x", "--no-same-owner", "--exclude=./dev/*", "-C"])
+        .arg(stage)
+        .stdin(input);
     let what = "Cannot fetch the kit's packages";
-    let (fetched, unpacked) =
-        tokio::join!(packages.finish(what, progress), unpack.finish(what, &|_| {}));
-    fetched.and(unpacked)
+    let mut unpack = unpack.spawn().map_err(ImageError::io("start tar"))?;
+    packages.finish(what, progress).await?;
+    let status = unpack
+        .wait()
+        .await
+        .map_err(ImageError::io("wait for tar"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(ImageError::Unusable(format!(
+            "{what}: tar ended with {status}"
+        ))),
+    }
 }
 
 /// Takes what the kit needs out of the unpacked packages.
 async fn assemble(stage: &Path, tree: &Path) -> Result<(), ImageError> {
-    let folders = ["boot", "lib/modules", "qemu/firmware", "tools", "programs", "bin"];
+    let folders = [
+        "boot",
+        "lib/modules",
+        "qemu/firmware",
+        "tools",
+        "programs",
+        "bin",
+    ];
     for folder in folders {
         let path = tree.join(folder);
-        std::fs::create_dir_all(&path).map_err(ImageError::io(format!("make {}", path.display())))?;
+        std::fs::create_dir_all(&path)
+            .map_err(ImageError::io(format!("make {}", path.display())))?;
     }
     take_kernel(stage, tree).await?;
     let mut libraries = BTreeSet::new();
@@ -105,11 +133,15 @@ async fn assemble(stage: &Path, tree: &Path) -> Result<(), ImageError> {
     }
     copy(&loader(stage), &tree.join("lib/ld-linux-x86-64.so.2"))?;
     for library in libraries {
-        let name = library.file_name().expect("the loader names files").to_owned();
+        let name = library
+            .file_name()
+            .expect("the loader names files")
+            .to_owned();
         copy(&library, &tree.join("lib").join(name))?;
     }
     for name in FIRMWARE {
-        let places = ["usr/share/qemu", "usr/share/seabios"].map(|folder| stage.join(folder).join(name));
+        let places =
+            ["usr/share/qemu", "usr/share/seabios"].map(|folder| stage.join(folder).join(name));
         if let Some(found) = places.iter().find(|path| path.is_file()) {
             copy(found, &tree.join("qemu/firmware").join(name))?;
         }
@@ -122,7 +154,9 @@ async fn assemble(stage: &Path, tree: &Path) -> Result<(), ImageError> {
 
 /// Merged-usr or not: a program stands in one of both places.
 fn find_program(stage: &Path, path: &str) -> Result<PathBuf, ImageError> {
-    let other = path.strip_prefix("usr/").map_or_else(|| format!("usr/{path}"), str::to_owned);
+    let other = path
+        .strip_prefix("usr/")
+        .map_or_else(|| format!("usr/{path}"), str::to_owned);
     [path.to_owned(), other]
         .iter()
         .map(|path| stage.join(path))
@@ -137,15 +171,26 @@ async fn take_kernel(stage: &Path, tree: &Path) -> Result<(), ImageError> {
     let image = entries
         .flatten()
         .map(|entry| entry.path())
-        .find(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("vmlinuz-")))
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with("vmlinuz-"))
+        })
         .ok_or_else(unusable)?;
-    let name = image.file_name().ok_or_else(unusable)?.to_string_lossy().into_owned();
+    let name = image
+        .file_name()
+        .ok_or_else(unusable)?
+        .to_string_lossy()
+        .into_owned();
     let version = name.trim_start_matches("vmlinuz-").to_owned();
     let bytes = std::fs::read(&image).map_err(ImageError::io("read the kernel"))?;
     write(&tree.join("boot/vmlinux"), &kernel::unpack(&bytes)?)?;
     write(&tree.join("kernel-version"), version.as_bytes())?;
     let modules = [stage.join("lib/modules"), stage.join("usr/lib/modules")];
-    let from = modules.iter().map(|m| m.join(&version)).find(|m| m.exists()).ok_or_else(unusable)?;
+    let from = modules
+        .iter()
+        .map(|m| m.join(&version))
+        .find(|m| m.exists())
+        .ok_or_else(unusable)?;
     let to = tree.join("lib/modules").join(&version);
     copy_tree(&from, &to, &from).map_err(ImageError::io("copy the kernel's modules"))?;
     index_modules(stage, tree, &version).await
@@ -157,12 +202,21 @@ async fn index_modules(stage: &Path, tree: &Path, version: &str) -> Result<(), I
     let mut command = program(loader(stage));
     command.args(["--argv0", "depmod", "--library-path", &library_path(stage)]);
     command.arg(kmod).arg("-b").arg(tree).arg(version);
-    Work::start(command, "depmod")?.finish("Cannot index the kernel's modules", &|_| {}).await
+    Work::start(command, "depmod", Streams::None)?
+        .finish("Cannot index the kernel's modules", &|_| {})
+        .await
 }
 
 fn loader(stage: &Path) -> PathBuf {
-    let places = ["lib64", "usr/lib64", "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
-    let found = places.iter().map(|p| stage.join(p).join("ld-linux-x86-64.so.2"));
+    let places = [
+        "lib64",
+        "usr/lib64",
+        "usr/lib/x86_64-linux-gnu",
+        "lib/x86_64-linux-gnu",
+    ];
+    let found = places
+        .iter()
+        .map(|p| stage.join(p).join("ld-linux-x86-64.so.2"));
     let real = stage.join("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
     found.filter(|path| path.is_file()).next().unwrap_or(real)
 }
@@ -178,14 +232,24 @@ async fn libraries_of(stage: &Path, file: &Path) -> Result<Vec<PathBuf>, ImageEr
     let output = program(loader(stage))
         .args(["--library-path", &library_path(stage), "--list"])
         .arg(file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .output()
         .await
-        .map_err(ImageError::io(format!("list the libraries of {}", file.display())))?;
+        .map_err(ImageError::io(format!(
+            "list the libraries of {}",
+            file.display()
+        )))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if let Some(line) = text.lines().find(|line| line.contains("not found")) {
-        return Err(ImageError::Unusable(format!("A library is missing: {}", line.trim())));
+        return Err(ImageError::Unusable(format!(
+            "A library is missing: {}",
+            line.trim()
+        )));
     }
-    let paths = text.lines().filter_map(|line| line.split("=> ").nth(1)?.split(" (").next());
+    let paths = text
+        .lines()
+        .filter_map(|line| line.split("=> ").nth(1)?.split(" (").next());
     Ok(paths.map(PathBuf::from).collect())
 }
 
@@ -204,7 +268,11 @@ fn write_wrapper(tree: &Path, name: &str) -> Result<(), ImageError> {
 fn copy(from: &Path, to: &Path) -> Result<(), ImageError> {
     std::fs::copy(from, to)
         .map(drop)
-        .map_err(ImageError::io(format!("copy {} to {}", from.display(), to.display())))
+        .map_err(ImageError::io(format!(
+            "copy {} to {}",
+            from.display(),
+            to.display()
+        )))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), ImageError> {

@@ -23,14 +23,18 @@ pub(super) fn make(tree: &Path, init: &[u8]) -> Result<Vec<u8>, ImageError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(ImageError::io(format!("read {}", path.display())))
     };
-    let version = String::from_utf8_lossy(&read(&tree.join("kernel-version"))?).trim().to_owned();
+    let version = String::from_utf8_lossy(&read(&tree.join("kernel-version"))?)
+        .trim()
+        .to_owned();
     let folder = tree.join("lib/modules").join(version);
     let index = String::from_utf8_lossy(&read(&folder.join("modules.dep"))?).into_owned();
     let mut archive = Archive::default();
     for name in ["dev", "proc", "sys", "sysroot", "modules"] {
         archive.folder(name);
     }
+    // A C library and Rust open /dev/null where a standard stream is missing.
     archive.device("dev/console", 5, 1);
+    archive.device("dev/null", 1, 3);
     archive.program("init", init);
     let mut list = String::new();
     for file in order(&index, &MODULES) {
@@ -47,7 +51,11 @@ fn base(file: &str) -> &str {
 }
 
 fn module_name(file: &str) -> String {
-    base(file).split(".ko").next().unwrap_or(file).replace('-', "_")
+    base(file)
+        .split(".ko")
+        .next()
+        .unwrap_or(file)
+        .replace('-', "_")
 }
 
 /// The files of some modules and of all they need, each behind what it needs.
@@ -79,7 +87,13 @@ mod tests {
         let index = "k/virtio_net.ko: k/net_failover.ko k/failover.ko k/virtio.ko\nk/virtio.ko: k/virtio_ring.ko\nk/failover.ko:\n";
         assert_eq!(
             order(index, &["virtio", "virtio_net", "built_in"]),
-            ["k/virtio_ring.ko", "k/virtio.ko", "k/failover.ko", "k/net_failover.ko", "k/virtio_net.ko"]
+            [
+                "k/virtio_ring.ko",
+                "k/virtio.ko",
+                "k/failover.ko",
+                "k/net_failover.ko",
+                "k/virtio_net.ko"
+            ]
         );
     }
 }
