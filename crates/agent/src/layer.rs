@@ -10,8 +10,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use nestlab_api::message::{
+    Failure, LayerReport, LayerSpec, LogKind, Outcome, StopRequest, UpRequest,
+};
 use nestlab_api::route;
-use nestlab_api::message::{Failure, LayerReport, LayerSpec, LogKind, Outcome, StopRequest, UpRequest};
 use nestlab_engine::{ConsoleSession, Engine, Fault};
 use nestlab_model::{Event, EventKind, NodeName, NodePath};
 use serde::Deserialize;
@@ -62,7 +64,11 @@ impl From<Fault> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (StatusCode::UNPROCESSABLE_ENTITY, Json(Failure::from(self.0))).into_response()
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Json(Failure::from(self.0)),
+        )
+            .into_response()
     }
 }
 
@@ -74,7 +80,10 @@ async fn report(State(level): State<Level>) -> Json<LayerReport> {
     Json(report)
 }
 
-async fn put_layer(State(engine): State<Engine>, Json(spec): Json<LayerSpec>) -> Result<(), Refusal> {
+async fn put_layer(
+    State(engine): State<Engine>,
+    Json(spec): Json<LayerSpec>,
+) -> Result<(), Refusal> {
     Ok(engine.put_layer(spec)?)
 }
 
@@ -112,10 +121,7 @@ async fn events(State(engine): State<Engine>, upgrade: WebSocketUpgrade) -> Resp
     upgrade.on_upgrade(move |socket| send_events(socket, receiver))
 }
 
-async fn send_events(
-    mut socket: WebSocket,
-    mut receiver: tokio::sync::broadcast::Receiver<Event>,
-) {
+async fn send_events(mut socket: WebSocket, mut receiver: tokio::sync::broadcast::Receiver<Event>) {
     loop {
         let event = tokio::select! {
             received = receiver.recv() => match received {

@@ -59,6 +59,13 @@ pub async fn run_node(config: NodeConfig) {
     if let Ok(spec) = engine.spec() {
         engine.end_orphans(&spec.lab_id).await;
     }
-    let level = Level { engine, ports: None };
-    run_agent(LINK_PORT, guest_routes(guest).merge(layer::layer_routes(level))).await;
+    let level = Level {
+        engine,
+        ports: None,
+    };
+    run_agent(
+        LINK_PORT,
+        guest_routes(guest).merge(layer::layer_routes(level)),
+    )
+    .await;
 }

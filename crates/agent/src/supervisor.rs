@@ -87,10 +87,19 @@ pub async fn run(config: SupervisorConfig) -> Result<(), Fault> {
 
 fn engine(config: &SupervisorConfig) -> Result<Engine, Fault> {
     let store = Store::open(config.store_dir.clone()).map_err(|error| {
-        Fault::caused(format!("Cannot open the image store {}", config.store_dir.display()), &error)
+        Fault::caused(
+            format!("Cannot open the image store {}", config.store_dir.display()),
+            &error,
+        )
     })?;
-    let keeper = vec![config.program.clone().into_os_string(), OsString::from("__keeper")];
-    let sources = KitSources { agent: config.program.clone(), init: config.init.clone() };
+    let keeper = vec![
+        config.program.clone().into_os_string(),
+        OsString::from("__keeper"),
+    ];
+    let sources = KitSources {
+        agent: config.program.clone(),
+        init: config.init.clone(),
+    };
     let ground = HostGround::new(
         config.lab_id.clone(),
         keeper,
@@ -128,8 +137,14 @@ async fn serve(
     let _ = std::fs::remove_file(socket);
     let listener = UnixListener::bind(socket)
         .map_err(Fault::io(format!("Cannot listen on {}", socket.display())))?;
-    let router = layer::layer_routes(Level { engine: engine.clone(), ports: Some(ports) })
-        .merge(crate::info::info_routes("supervisor", Some(config.lab_id.clone())));
+    let router = layer::layer_routes(Level {
+        engine: engine.clone(),
+        ports: Some(ports),
+    })
+    .merge(crate::info::info_routes(
+        "supervisor",
+        Some(config.lab_id.clone()),
+    ));
     tokio::select! {
         () = crate::serve_unix(listener, router) => {}
         () = unneeded(engine, config.state_dir.clone()) => {
@@ -156,7 +171,11 @@ async fn unneeded(engine: Engine, state_dir: PathBuf) {
         let known = engine.spec().is_ok();
         let destroyed = was_known && !known;
         was_known = known;
-        idle = if engine.is_idle() { idle + LOOK } else { Duration::ZERO };
+        idle = if engine.is_idle() {
+            idle + LOOK
+        } else {
+            Duration::ZERO
+        };
         // A folder that somebody deleted under a running lab is not the end:
         // the machines still run and can still be destroyed.
         let gone = !state_dir.exists() && engine.is_idle();

@@ -24,7 +24,9 @@ pub(crate) fn body(path: PathBuf, lines: Option<usize>, follow: bool) -> Body {
             let _ = sender.send(Err(error)).await;
         }
     });
-    Body::from_stream(futures::stream::poll_fn(move |context| receiver.poll_recv(context)))
+    Body::from_stream(futures::stream::poll_fn(move |context| {
+        receiver.poll_recv(context)
+    }))
 }
 
 async fn send(
@@ -61,7 +63,12 @@ async fn send_from(
     let mut buffer = vec![0; CHUNK];
     loop {
         let count = file.read(&mut buffer).await?;
-        if count == 0 || sender.send(Ok(Bytes::copy_from_slice(&buffer[..count]))).await.is_err() {
+        if count == 0
+            || sender
+                .send(Ok(Bytes::copy_from_slice(&buffer[..count])))
+                .await
+                .is_err()
+        {
             return Ok(position);
         }
         position += count as u64;
@@ -85,7 +92,11 @@ fn tail_offset(bytes: &[u8], lines: usize) -> usize {
         return bytes.len();
     }
     let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let mut ends = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+    let mut ends = body
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, byte)| **byte == b'\n');
     ends.nth(lines - 1).map_or(0, |(position, _)| position + 1)
 }
 

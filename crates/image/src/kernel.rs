@@ -22,10 +22,9 @@ pub(crate) fn unpack(image: &[u8]) -> Result<Vec<u8>, ImageError> {
         .enumerate()
         .filter(|(_, four)| *four == LZ4_LEGACY);
     for (start, _) in starts {
-        if let Some(kernel) = lz4(&image[start + 4..]) {
-            if kernel.starts_with(b"\x7fELF") {
-                return Ok(kernel);
-            }
+        let kernel = lz4(&image[start + 4..]).filter(|kernel| kernel.starts_with(b"\x7fELF"));
+        if let Some(kernel) = kernel {
+            return Ok(kernel);
         }
     }
     Err(ImageError::Unusable(

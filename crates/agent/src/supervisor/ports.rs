@@ -58,7 +58,10 @@ impl Wish {
 
 impl Ports {
     pub fn new(engine: Engine) -> Self {
-        Self { engine, open: Mutex::default() }
+        Self {
+            engine,
+            open: Mutex::default(),
+        }
     }
 
     /// Where ports really listen.
@@ -103,7 +106,11 @@ impl Ports {
     }
 
     fn is_open(&self, wish: &Wish) -> bool {
-        self.open.lock().expect("no holder panics").iter().any(|door| door.wish == *wish)
+        self.open
+            .lock()
+            .expect("no holder panics")
+            .iter()
+            .any(|door| door.wish == *wish)
     }
 
     async fn open_one(&self, wish: Wish) -> Result<Door, Fault> {
@@ -118,7 +125,11 @@ impl Ports {
             port: wish.port,
             protocol: wish.protocol,
         };
-        Ok(Door { wish, listener, task })
+        Ok(Door {
+            wish,
+            listener,
+            task,
+        })
     }
 
     async fn open_tcp(&self, wish: &Wish) -> io::Result<(SocketAddr, AbortHandle)> {
@@ -143,8 +154,16 @@ impl Drop for Ports {
 }
 
 fn refusal(wish: &Wish, error: io::Error) -> Fault {
-    let Wish { address, target, protocol, .. } = wish;
-    let fault = Fault::caused(format!("Cannot forward {protocol} port {address} to `{target}`"), &error);
+    let Wish {
+        address,
+        target,
+        protocol,
+        ..
+    } = wish;
+    let fault = Fault::caused(
+        format!("Cannot forward {protocol} port {address} to `{target}`"),
+        &error,
+    );
     match error.kind() {
         io::ErrorKind::AddrInUse => fault.with_hint(format!(
             "Another program listens on port {0}: end it, or change the first number under `ports:` (`ss -ltnup sport = :{0}` names it)",
@@ -170,7 +189,10 @@ async fn accept(listener: TcpListener, engine: Engine, wish: Wish) {
 /// Carries one connection until both sides have ended.
 async fn carry(mut stream: TcpStream, engine: Engine, wish: Wish) {
     let dialled = match engine.agent_at(&wish.target) {
-        Ok(agent) => agent.dial(wish.port, Protocol::Tcp).await.map_err(|error| error.to_string()),
+        Ok(agent) => agent
+            .dial(wish.port, Protocol::Tcp)
+            .await
+            .map_err(|error| error.to_string()),
         Err(fault) => Err(fault.message),
     };
     match dialled {
@@ -196,7 +218,13 @@ async fn receive(socket: Arc<UdpSocket>, engine: Engine, wish: Wish) {
                 continue;
             }
             let (flow, datagrams) = mpsc::channel(MAX_WAITING);
-            let task = flow_of(socket.clone(), sender, engine.clone(), wish.clone(), datagrams);
+            let task = flow_of(
+                socket.clone(),
+                sender,
+                engine.clone(),
+                wish.clone(),
+                datagrams,
+            );
             tokio::spawn(async move {
                 if let Err(error) = task.await {
                     tracing::info!(%error, "a flow has ended");
@@ -217,7 +245,10 @@ async fn flow_of(
     mut datagrams: mpsc::Receiver<Vec<u8>>,
 ) -> io::Result<()> {
     let agent = engine.agent_at(&wish.target).map_err(io::Error::other)?;
-    let stream = agent.dial(wish.port, Protocol::Udp).await.map_err(io::Error::other)?;
+    let stream = agent
+        .dial(wish.port, Protocol::Udp)
+        .await
+        .map_err(io::Error::other)?;
     let (mut from_node, mut to_node) = tokio::io::split(stream);
     let back = async {
         let mut buffer = vec![0; 65_535];

@@ -14,6 +14,9 @@ pub(super) const KEY: &str = "bookworm-qemu-cloud-1";
 
 const SUITE: &str = "bookworm";
 
+/// The program that loads libraries.
+const LOADER: &str = "ld-linux-x86-64.so.2";
+
 /// What is taken: the inner hypervisor with its firmware, the kernel, and the
 /// tools that a parent needs on any Linux.
 const PACKAGES: [&str; 6] = [
@@ -131,7 +134,7 @@ async fn assemble(stage: &Path, tree: &Path) -> Result<(), ImageError> {
         libraries.extend(libraries_of(stage, &from).await?);
         copy(&from, &tree.join(to))?;
     }
-    copy(&loader(stage), &tree.join("lib/ld-linux-x86-64.so.2"))?;
+    copy(&loader(stage), &tree.join("lib").join(LOADER))?;
     for library in libraries {
         let name = library
             .file_name()
@@ -211,14 +214,15 @@ fn loader(stage: &Path) -> PathBuf {
     let places = [
         "lib64",
         "usr/lib64",
-        "usr/lib/x86_64-linux-gnu",
         "lib/x86_64-linux-gnu",
+        "usr/lib/x86_64-linux-gnu",
     ];
-    let found = places
-        .iter()
-        .map(|p| stage.join(p).join("ld-linux-x86-64.so.2"));
-    let real = stage.join("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
-    found.filter(|path| path.is_file()).next().unwrap_or(real)
+    let mut found = places.iter().map(|folder| stage.join(folder).join(LOADER));
+    // Links may be absolute, and then lead out of the tree: only real files count.
+    let real = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file());
+    found
+        .find(real)
+        .unwrap_or_else(|| stage.join(places[3]).join(LOADER))
 }
 
 fn library_path(stage: &Path) -> String {
