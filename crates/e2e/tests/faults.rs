@@ -175,7 +175,7 @@ fn a_guest_that_floods_its_console_and_its_link_stays_bounded() {
     let world = World::new();
     let lab = world.lab("one", ONE);
     world.run(&lab, &["up"]).ok();
-    let flood = "for i in $(seq 40000); do echo 'a line of some length that means nothing at all' > /dev/hvc0; done";
+    let flood = "for i in $(seq 40000); do echo 'a line of some length that means nothing at all' > /dev/console; done";
     world.run(&lab, &["exec", "a", "--", "sh", "-c", flood]).ok();
     let logs = world.path().join("state/nestlab/labs");
     let size = |name: &str| -> u64 {
