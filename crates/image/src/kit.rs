@@ -7,7 +7,7 @@
 //! lib/modules/VERSION/   the kernel's modules
 //! lib/                   the loader and libraries of what follows
 //! qemu/{qemu-system-x86_64,firmware/}
-//! tools/{ip,nft,resize2fs}
+//! tools/{ip,nft,resize2fs,modprobe}
 //! ```
 //!
 //! What comes from Debian packages (the base) is made once; a new agent only

@@ -94,7 +94,7 @@ fn become_agent(output: Option<&File>) -> ! {
 }
 
 fn open_log() -> Option<File> {
-    let _ = std::fs::create_dir_all("/var/log");
+    crate::mounts::folder("/var/log");
     if std::fs::metadata(LOG).is_ok_and(|metadata| metadata.len() > LOG_LIMIT) {
         let _ = std::fs::rename(LOG, format!("{LOG}.old"));
     }

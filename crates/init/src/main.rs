@@ -16,6 +16,7 @@
 mod agent;
 mod disks;
 mod end;
+mod loopback;
 mod modules;
 mod mounts;
 mod say;
@@ -54,6 +55,8 @@ fn boot() -> io::Result<Infallible> {
     mounts::root(&root, &kit)?;
     mounts::enter_root()?;
     disks::grow(&root);
+    modules::offer_more();
+    loopback::raise();
     if wants("nestlab.init=systemd") {
         return make_way();
     }

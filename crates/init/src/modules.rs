@@ -6,6 +6,7 @@ use nix::kmod::{ModuleInitFlags, finit_module};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 /// One path a line, each module behind those it needs.
 const LIST: &str = "/modules.list";
@@ -22,6 +23,18 @@ pub fn load_all() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where the kernel looks for the program that loads what it lacks.
+const HELPER: &str = "/proc/sys/kernel/modprobe";
+
+/// Has the kernel load modules through the kit's modprobe where the root has
+/// none of its own.
+pub fn offer_more() {
+    let own = ["/sbin/modprobe", "/usr/sbin/modprobe"];
+    if !own.iter().any(|path| Path::new(path).exists()) {
+        let _ = std::fs::write(HELPER, "/run/nestlab/kit/tools/modprobe");
+    }
 }
 
 fn named(path: &str, error: io::Error) -> io::Error {

@@ -1,6 +1,7 @@
 //! What is mounted where.
 
 use nix::mount::{MsFlags, mount};
+use nix::sys::stat::Mode;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -70,7 +71,7 @@ fn modules(kit: &str) -> io::Result<()> {
         return Ok(());
     }
     let to = format!("{SYSROOT}/lib/modules/{release}");
-    std::fs::create_dir_all(&to)?;
+    folder(&to);
     bind(&from, &to, MsFlags::MS_BIND)
 }
 
@@ -79,7 +80,7 @@ fn modules(kit: &str) -> io::Result<()> {
 pub fn enter_root() -> io::Result<()> {
     for place in ["/proc", "/sys", "/dev"] {
         let to = format!("{SYSROOT}{place}");
-        std::fs::create_dir_all(&to)?;
+        folder(&to);
         bind(place, &to, MsFlags::MS_MOVE)?;
     }
     std::env::set_current_dir(SYSROOT)?;
@@ -130,8 +131,16 @@ pub fn guest_file_systems() {
     }
 }
 
+/// Makes a folder and those above it. That it is missing shows when it is used.
+pub fn folder(path: &str) {
+    let above = path.match_indices('/').map(|(end, _)| &path[..end]);
+    for folder in above.skip(1).chain([path]) {
+        let _ = nix::unistd::mkdir(folder, Mode::from_bits_truncate(0o755));
+    }
+}
+
 fn attach(source: &str, place: &str, kind: &str, flags: MsFlags, data: &str) -> io::Result<()> {
-    let _ = std::fs::create_dir_all(place);
+    folder(place);
     mount(Some(source), place, Some(kind), flags, Some(data))
         .map_err(|error| named(&format!("mount {source} on {place}"), error))
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// Names the base: raised when other packages or files are taken.
-pub(super) const KEY: &str = "bookworm-qemu-cloud-1";
+pub(super) const KEY: &str = "bookworm-qemu-cloud-3";
 
 const SUITE: &str = "bookworm";
 
@@ -29,12 +29,20 @@ const PACKAGES: [&str; 6] = [
 ];
 
 /// Programs of the kit, by where the packages put them and where the kit does.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("usr/bin/qemu-system-x86_64", "qemu/qemu-system-x86_64"),
     ("bin/ip", "programs/ip"),
     ("usr/sbin/nft", "programs/nft"),
     ("sbin/resize2fs", "programs/resize2fs"),
+    ("bin/kmod", "programs/modprobe"),
 ];
+
+/// QEMU loads its emulation as a module, and looks for it from its own place:
+/// that of the loader.
+const EMULATION: (&str, &str) = (
+    "usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so",
+    "lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so",
+);
 
 /// Firmware for direct boot on q35.
 const FIRMWARE: [&str; 4] = [
@@ -118,6 +126,7 @@ async fn assemble(stage: &Path, tree: &Path) -> Result<(), ImageError> {
         "boot",
         "lib/modules",
         "qemu/firmware",
+        "lib/x86_64-linux-gnu/qemu",
         "tools",
         "programs",
         "bin",
@@ -142,6 +151,8 @@ async fn assemble(stage: &Path, tree: &Path) -> Result<(), ImageError> {
             .to_owned();
         copy(&library, &tree.join("lib").join(name))?;
     }
+    let (from, to) = EMULATION;
+    copy(&stage.join(from), &tree.join(to))?;
     for name in FIRMWARE {
         let places =
             ["usr/share/qemu", "usr/share/seabios"].map(|folder| stage.join(folder).join(name));
@@ -149,7 +160,7 @@ async fn assemble(stage: &Path, tree: &Path) -> Result<(), ImageError> {
             copy(found, &tree.join("qemu/firmware").join(name))?;
         }
     }
-    for tool in ["ip", "nft", "resize2fs"] {
+    for tool in ["ip", "nft", "resize2fs", "modprobe"] {
         write_wrapper(tree, tool)?;
     }
     Ok(())
@@ -262,7 +273,7 @@ fn write_wrapper(tree: &Path, name: &str) -> Result<(), ImageError> {
     use std::os::unix::fs::PermissionsExt;
     let path = tree.join("tools").join(name);
     let text = format!(
-        "#!/bin/sh\nkit=/run/nestlab/kit\nexec $kit/lib/ld-linux-x86-64.so.2 --library-path $kit/lib $kit/programs/{name} \"$@\"\n"
+        "#!/bin/sh\nkit=/run/nestlab/kit\nexec $kit/lib/{LOADER} --argv0 {name} --library-path $kit/lib $kit/programs/{name} \"$@\"\n"
     );
     write(&path, text.as_bytes())?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
