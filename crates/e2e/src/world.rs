@@ -111,7 +111,7 @@ impl World {
     /// A node as `status --json` tells it; null if it does not.
     pub fn node(&self, lab: &Path, path: &str) -> serde_json::Value {
         let status = self.run(lab, &["status", "--json"]).ok().json();
-        find(&status, path).cloned().unwrap_or_default()
+        find(&status["nodes"], path).cloned().unwrap_or_default()
     }
 
     /// Processes of this world, by any text in their arguments.

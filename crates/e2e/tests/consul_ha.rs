@@ -22,7 +22,7 @@ fn http(port: u16, path: &str) -> String {
 /// The forwarded port of Consul's API as it really listens.
 fn port(world: &World, lab: &Path) -> u16 {
     let ports = world.run(lab, &["port", "--json"]).ok().json();
-    let listen = ports[0]["listen"].as_str().expect("one port is forwarded").to_owned();
+    let listen = ports["listeners"][0]["listen"].as_str().expect("one port is forwarded").to_owned();
     listen.rsplit(':').next().unwrap().parse().unwrap()
 }
 

@@ -68,6 +68,18 @@ pub(crate) struct NodeCell {
     pub work: Arc<tokio::sync::Mutex<()>>,
     /// Raised by whoever wants the operation to let go.
     interrupts: watch::Sender<u64>,
+    /// The guest's boot that was configured, and how often it has booted anew
+    /// by itself since.
+    boot: watch::Sender<Boot>,
+}
+
+/// What is known of a guest's boots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Boot {
+    /// The kernel's random id of the boot that was configured.
+    configured: Option<String>,
+    /// How many boots came that nobody here asked for.
+    pub surprises: u64,
 }
 
 impl NodeCell {
@@ -89,6 +101,7 @@ impl NodeCell {
             events,
             work: Arc::default(),
             interrupts: watch::Sender::new(0),
+            boot: watch::Sender::default(),
         }
     }
 
@@ -121,6 +134,34 @@ impl NodeCell {
     pub async fn interrupt(&self) -> tokio::sync::OwnedMutexGuard<()> {
         self.interrupts.send_modify(|count| *count += 1);
         self.work.clone().lock_owned().await
+    }
+
+    /// Remembers which boot of the guest is being set up.
+    pub fn configure_boot(&self, boot_id: String) {
+        self.boot.send_modify(|boot| boot.configured = Some(boot_id));
+    }
+
+    /// The machine is a new one: nothing of its guest is known.
+    pub fn forget_boot(&self) {
+        self.boot.send_modify(|boot| boot.configured = None);
+    }
+
+    /// Notes that the guest answers in a boot; tells whether that is a new one
+    /// which nobody here asked for.
+    pub fn note_boot(&self, boot_id: &str) -> bool {
+        self.boot.send_if_modified(|boot| {
+            let surprise = boot.configured.as_ref().is_some_and(|known| known != boot_id);
+            if surprise {
+                boot.surprises += 1;
+                boot.configured = None;
+            }
+            surprise
+        })
+    }
+
+    /// Tells of boots from now on.
+    pub fn watch_boots(&self) -> watch::Receiver<Boot> {
+        self.boot.subscribe()
     }
 
     /// Tells of interrupts from now on.

@@ -115,6 +115,7 @@ impl Engine {
                 record.machine = Some(machine.record());
                 record.ready = false;
             })?;
+            cell.forget_boot();
             Ok(engine.hold(&cell, machine))
         });
         task.await.unwrap_or_else(|panic| Err(Fault::caused("The launch broke", &panic)))
@@ -124,7 +125,7 @@ impl Engine {
     pub(crate) fn hold(&self, cell: &Arc<NodeCell>, machine: Arc<dyn Machine>) -> Live {
         let (console, console_task) =
             ConsoleHub::start(machine.console(), cell.log_path("console"));
-        let (agent, link_task) = link::maintain(machine.link(), cell, self.0.events.clone());
+        let (agent, link_task) = link::maintain(machine.link(), cell, self);
         let watcher = tokio::spawn(watch_end(cell.clone(), machine.clone()));
         let tasks = vec![console_task, link_task, watcher.abort_handle()];
         let live = Live::new(machine, agent, console, tasks);

@@ -1,10 +1,11 @@
 //! Keeps the link to a node's agent for as long as its machine runs.
 
 use crate::cell::NodeCell;
+use crate::engine::Engine;
 use nestlab_api::client::Client;
 use nestlab_api::link::Link;
 use nestlab_backend::LinkAddress;
-use nestlab_model::Event;
+use nestlab_model::{Event, NodeState};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -23,14 +24,17 @@ const RETRY: Duration = Duration::from_millis(50);
 pub(crate) fn maintain(
     address: LinkAddress,
     cell: &Arc<NodeCell>,
-    events: broadcast::Sender<Event>,
+    engine: &Engine,
 ) -> (watch::Receiver<Option<Client>>, AbortHandle) {
     let (sender, receiver) = watch::channel(None);
     let has_inside = cell.record().is_some_and(|record| !record.node.inside.is_empty());
+    let (cell, engine) = (cell.clone(), engine.clone());
+    let events = engine.0.events.clone();
     let task = tokio::spawn(async move {
         loop {
             if let Some(link) = connect(&address).await {
                 let client = Client::link(link.clone());
+                notice_boot(&engine, &cell, &client).await;
                 let forwarder = has_inside.then(|| tokio::spawn(forward(client.clone(), events.clone())));
                 sender.send_replace(Some(client));
                 link.closed().await;
@@ -43,6 +47,26 @@ pub(crate) fn maintain(
         }
     });
     (receiver, task.abort_handle())
+}
+
+/// A guest that has restarted by itself is set up again: it has lost its
+/// addresses and whatever its provisioners had started.
+async fn notice_boot(engine: &Engine, cell: &Arc<NodeCell>, client: &Client) {
+    let Ok(version) = client.version().await else {
+        return;
+    };
+    if !cell.note_boot(&version.boot_id) {
+        if cell.state() == NodeState::Ready {
+            // Adopted from another process, which had set this boot up.
+            cell.configure_boot(version.boot_id);
+        }
+        return;
+    }
+    engine.warn(&cell.path, "the guest has restarted by itself; setting it up again");
+    // An operation that is at work has noticed too, and begins anew.
+    if cell.work.try_lock().is_ok() {
+        tokio::spawn(engine.clone().set_up_again(cell.clone()));
+    }
 }
 
 async fn connect(address: &LinkAddress) -> Option<Link> {

@@ -1,6 +1,6 @@
 //! One node's way from whatever it is to ready.
 
-use crate::cell::{Live, NodeCell};
+use crate::cell::{Boot, Live, NodeCell};
 use crate::engine::Engine;
 use crate::{Fault, lower, parcel, probe, provision};
 use nestlab_api::client::Client;
@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// How long a guest may take from power-on until its agent answers. Three
 /// levels of emulation on two busy cores take well under a third of it.
 const BOOT_DEADLINE: Duration = Duration::from_secs(300);
+
+/// How long a guest that went silent in the middle may take to come back.
+const RESTART: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Brings one node up. Its state tells how that went.
@@ -36,6 +39,15 @@ impl Engine {
             _ = interrupts.changed() => {}
         }
         drop(interrupted);
+    }
+
+    /// Sets a node up whose guest has restarted by itself.
+    pub(crate) async fn set_up_again(self, cell: Arc<NodeCell>) {
+        let node = self.spec().ok().and_then(|spec| spec.layer.node(&cell.name).cloned());
+        if let Some(node) = node {
+            cell.enter_stage(Stage::Boot);
+            self.bring_up(&node, UpRequest::default()).await;
+        }
     }
 
     /// Whether the node and everything in it is as the file says.
@@ -92,11 +104,27 @@ impl Rise<'_> {
             }
             None => self.engine.launch(self.cell, self.node).await?,
         };
-        // A machine that ends fails the node at once, whatever is being waited for.
-        tokio::select! {
-            biased;
-            done = self.set_up(&live) => done,
-            exit = live.machine.wait() => Err((self.stage(), self.ended(&exit.description))),
+        let mut boots = self.cell.watch_boots();
+        loop {
+            let surprises = boots.borrow_and_update().surprises;
+            let restarted = |boot: &Boot| boot.surprises > surprises;
+            // A machine that ends fails the node at once, whatever is being
+            // waited for; a guest that restarts is set up from the start.
+            let failed = tokio::select! {
+                biased;
+                done = self.set_up(&live) => match done {
+                    Err(failed) if live.agent_now().is_none() => failed,
+                    done => return done,
+                },
+                exit = live.machine.wait() => {
+                    return Err((self.stage(), self.ended(&exit.description)));
+                }
+                _ = boots.wait_for(restarted) => continue,
+            };
+            // The link is gone: the guest may just be restarting.
+            if tokio::time::timeout(RESTART, boots.wait_for(restarted)).await.is_err() {
+                return Err(failed);
+            }
         }
     }
 
@@ -206,9 +234,12 @@ impl Rise<'_> {
         let spec = self.engine.spec()?;
         let resolver = self.engine.0.ground.resolver().await;
         let identity = identity(&spec, self.cell, self.node, resolver);
-        agent.configure(&identity).await.map_err(|error| {
+        let cannot = |error| {
             Fault::caused(format!("Cannot configure node `{}`", self.cell.path), &error)
-        })
+        };
+        agent.configure(&identity).await.map_err(cannot)?;
+        self.cell.configure_boot(agent.version().await.map_err(cannot)?.boot_id);
+        Ok(())
     }
 
     async fn copy_files(&self, agent: &Client) -> Result<(), Fault> {

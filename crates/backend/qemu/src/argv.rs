@@ -86,7 +86,7 @@ pub(crate) fn plan(
 pub(crate) fn bare(command: &[OsString], spec: &MachineSpec, tsc: Option<TscKhz>) -> Vec<OsString> {
     let mut argv = Argv(command.to_vec());
     argv.add(&["-name", &name(spec)]);
-    argv.add(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+    argv.add(&["-nodefaults", "-no-user-config", "-display", "none"]);
     argv.add(&["-machine", machine(spec.accelerator)]);
     argv.add(&["-cpu", cpu(spec.accelerator, spec.nested)]);
     argv.add(&["-smp", &spec.cpus.to_string()]);
