@@ -262,7 +262,18 @@ fn hint(words: &[String]) -> Option<String> {
 /// belong to here.
 pub(crate) async fn ext4_of(folder: &Path, image: &Path, bytes: u64) -> Result<(), ImageError> {
     let mut command = program("mke2fs");
-    command.args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0"]);
+    command.args([
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-b",
+        "4096",
+        "-O",
+        "^has_journal",
+        "-m",
+        "0",
+    ]);
     command.args(["-E", "root_owner=0:0,lazy_itable_init=1", "-d"]);
     command
         .arg(folder)

@@ -36,7 +36,7 @@ pub(crate) async fn copy_in(
     Ok((copy, format))
 }
 
-/// Fetches a file with curl, going on where an earlier try was cut off.
+/// Fetches a disk image.
 pub(crate) async fn download(
     store: &Path,
     url: &str,
@@ -44,6 +44,19 @@ pub(crate) async fn download(
     scratch: &Path,
     progress: Progress<'_>,
 ) -> Result<(PathBuf, ImageFormat), ImageError> {
+    let file = fetch(store, url, sha256, scratch, progress).await?;
+    let format = format_of(&file)?;
+    Ok((file, format))
+}
+
+/// Fetches a file with curl, going on where an earlier try was cut off.
+pub(crate) async fn fetch(
+    store: &Path,
+    url: &str,
+    sha256: &Digest,
+    scratch: &Path,
+    progress: Progress<'_>,
+) -> Result<PathBuf, ImageError> {
     let folder = store.join("downloads");
     std::fs::create_dir_all(&folder)
         .map_err(ImageError::io(format!("make {}", folder.display())))?;
@@ -78,10 +91,9 @@ pub(crate) async fn download(
         let _ = std::fs::remove_file(&part);
         wrong?;
     }
-    let format = format_of(&part)?;
-    let file = scratch.join("copy");
+    let file = scratch.join(sha256.hex());
     std::fs::rename(&part, &file).map_err(ImageError::io(format!("keep {}", part.display())))?;
-    Ok((file, format))
+    Ok(file)
 }
 
 async fn check(file: &Path, what: &str, wanted: Option<Digest>) -> Result<(), ImageError> {

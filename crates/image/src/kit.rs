@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Raised when the same parts are put together differently.
-const BUILDER: &str = "nestlab-kit-2";
+const BUILDER: &str = "nestlab-kit-3";
 
 /// A file of a kit whose time is when the kit was last asked for.
 const LAST_ASKED: &str = "last-asked";

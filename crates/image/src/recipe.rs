@@ -5,7 +5,7 @@
 
 use crate::builder::{Progress, Streams, Work, mirror, mmdebstrap};
 use crate::workplace::Workplace;
-use crate::{ImageError, digest as hash};
+use crate::{ImageError, digest as hash, foreign};
 use nestlab_model::{Digest, FileSource, Recipe, RecipeFile};
 use sha2::{Digest as _, Sha256};
 use std::fs::Permissions;
@@ -48,6 +48,7 @@ fn hash_tree(hasher: &mut Sha256, path: &Path) -> Result<(), ImageError> {
 pub(crate) async fn build(
     name: &str,
     recipe: &Recipe,
+    store: &Path,
     scratch: &Path,
     progress: Progress<'_>,
 ) -> Result<PathBuf, ImageError> {
@@ -67,7 +68,7 @@ pub(crate) async fn build(
     // folders above it are ours alone.
     open(0o666)?;
     let place = Workplace::new(scratch)?;
-    let files = stage_files(recipe, scratch)?;
+    let files = stage_files(recipe, store, scratch, progress).await?;
 
     let mut command = mmdebstrap(recipe, "minbase", &place);
     command.arg("--format=null");
@@ -98,7 +99,7 @@ pub(crate) async fn build(
 fn pack_hook(recipe: &Recipe) -> String {
     format!(
         "set -e; mount --bind \"$1\" \"$1/mnt\"; \
-         mke2fs -q -F -t ext4 -J size=16 -m 1 -E root_owner=0:0,lazy_itable_init=1 \
+         mke2fs -q -F -t ext4 -b 4096 -J size=16 -m 1 -E root_owner=0:0,lazy_itable_init=1 \
          -d \"$1/mnt\" /proc/self/fd/0 {}K >&2; \
          umount \"$1/mnt\"",
         recipe.size.as_bytes().div_ceil(1024)
@@ -106,12 +107,30 @@ fn pack_hook(recipe: &Recipe) -> String {
 }
 
 /// Packs the recipe's own files, each as an archive that unpacks to its place.
-fn stage_files(recipe: &Recipe, scratch: &Path) -> Result<Vec<PathBuf>, ImageError> {
-    let staged = recipe.files.iter().enumerate().map(|(number, file)| {
+async fn stage_files(
+    recipe: &Recipe,
+    store: &Path,
+    scratch: &Path,
+    progress: Progress<'_>,
+) -> Result<Vec<PathBuf>, ImageError> {
+    let mut staged = Vec::new();
+    for (number, file) in recipe.files.iter().enumerate() {
         let path = scratch.join(format!("file-{number}.tar"));
-        stage(file, &path).map(|()| path)
-    });
-    staged.collect()
+        match &file.source {
+            FileSource::Url { url, sha256 } => {
+                let fetched = foreign::fetch(store, url, sha256, scratch, progress).await?;
+                let here = RecipeFile {
+                    source: FileSource::Host(fetched),
+                    target: file.target.clone(),
+                    mode: file.mode.or(Some(0o644)),
+                };
+                stage(&here, &path)?;
+            }
+            _ => stage(file, &path)?,
+        }
+        staged.push(path);
+    }
+    Ok(staged)
 }
 
 fn stage(file: &RecipeFile, path: &Path) -> Result<(), ImageError> {

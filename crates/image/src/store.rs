@@ -134,7 +134,8 @@ impl Store {
         match spec {
             ImageSpec::Recipe(recipe) => {
                 self.need_room()?;
-                let file = recipe::build(name.as_str(), recipe, scratch, progress).await?;
+                let file =
+                    recipe::build(name.as_str(), recipe, &self.root, scratch, progress).await?;
                 Ok((file, ImageFormat::Raw))
             }
             ImageSpec::File { path, sha256 } => {

@@ -35,6 +35,25 @@ fn recipe(mark: &str, packages: &[&str]) -> ImageSpec {
     ImageSpec::Recipe(recipe)
 }
 
+/// The recipe with a file that must be fetched.
+fn with_file(spec: ImageSpec, source: &Path) -> ImageSpec {
+    let ImageSpec::Recipe(mut recipe) = spec else {
+        return spec;
+    };
+    recipe.files.push(RecipeFile {
+        source: FileSource::Url {
+            url: format!("file://{}", source.display()),
+            // Of `fetched`.
+            sha256: "0c7fcf412c36e9e1cfc3cca37cec9afedcfca86e1943f6827c36e88dfda41642"
+                .parse()
+                .unwrap(),
+        },
+        target: "/opt/fetched".into(),
+        mode: None,
+    });
+    ImageSpec::Recipe(recipe)
+}
+
 async fn ensure(
     root: &Path,
     spec: &ImageSpec,
@@ -71,7 +90,10 @@ async fn two_at_once_build_one() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (spec, said) = (recipe("once", &[]), Mutex::default());
+    let source = folder.path().join("source");
+    std::fs::write(&source, "fetched").unwrap();
+    let said = Mutex::default();
+    let spec = with_file(recipe("once", &[]), &source);
     let (one, two) = tokio::join!(
         ensure(folder.path(), &spec, &said),
         ensure(folder.path(), &spec, &said)
@@ -90,6 +112,7 @@ async fn two_at_once_build_one() {
         assert!(stat.contains(&format!("Mode:  {mode}")), "{stat}");
         assert!(stat.contains("User:     0   Group:     0"), "{stat}");
     }
+    assert_eq!(debugfs(&one.disk, "cat /opt/fetched"), "fetched");
     assert!(!debugfs(&one.disk, "ls -p /proc").contains("cpuinfo"));
     let store = Store::open(folder.path().into()).unwrap();
     assert_eq!(store.list().unwrap(), [one]);
@@ -97,6 +120,50 @@ async fn two_at_once_build_one() {
     assert!(freed.as_mib() > 50);
     assert_eq!(store.list().unwrap(), []);
     assert!(entries(&folder.path().join("tmp")).is_empty());
+}
+
+#[tokio::test]
+async fn foreign_images_are_copied_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk.raw");
+    std::fs::write(&disk, vec![7; 1 << 20]).unwrap();
+    let store = folder.path().join("store");
+    let spec = |sha256: Option<&str>| ImageSpec::File {
+        path: disk.clone(),
+        sha256: sha256.map(|text| text.parse().unwrap()),
+    };
+    let image = ensure(&store, &spec(None), &Mutex::default())
+        .await
+        .unwrap();
+    assert_eq!(image.virtual_size.as_mib(), 1);
+    let wrong = ensure(&store, &spec(Some(&"0".repeat(64))), &Mutex::default()).await;
+    assert!(
+        matches!(wrong, Err(ImageError::Checksum { .. })),
+        "{wrong:?}"
+    );
+    let url = |sha256| ImageSpec::Url {
+        url: format!("file://{}", disk.display()),
+        sha256,
+    };
+    // The same bytes are the same image, wherever they come from.
+    let fetched = ensure(&store, &url(image.digest), &Mutex::default())
+        .await
+        .unwrap();
+    assert_eq!(fetched, image);
+    let wrong = ensure(
+        &store,
+        &url("1".repeat(64).parse().unwrap()),
+        &Mutex::default(),
+    )
+    .await;
+    assert!(
+        matches!(wrong, Err(ImageError::Checksum { .. })),
+        "{wrong:?}"
+    );
+    assert!(entries(&store.join("downloads")).is_empty());
+    // What the user does to the file later is another image.
+    std::fs::write(&disk, vec![8; 1 << 20]).unwrap();
+    assert_eq!(Store::open(store).unwrap().find(&spec(None)).await, None);
 }
 
 #[tokio::test]
