@@ -59,6 +59,8 @@ fn sources(folder: &Path) -> Vec<Source> {
                 _ => Vec::new(),
             },
         )
+        // Nobody else can read this machine's discs.
+        .filter(|source| !source.uri.starts_with("cdrom:"))
         .collect()
 }
 

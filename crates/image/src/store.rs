@@ -19,9 +19,6 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How much room a build must find on the disk, in bytes.
-const ROOM: u64 = 1 << 30;
-
 /// The format of an image's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -245,19 +242,7 @@ impl Store {
 
     /// A full disk is said before the work, not in its middle.
     pub(crate) fn need_room(&self) -> Result<(), ImageError> {
-        let stat = nix::sys::statvfs::statvfs(&self.root)
-            .map_err(|error| ImageError::io("look for room in the store")(error.into()))?;
-        let free = stat.blocks_available() * stat.fragment_size();
-        if free >= ROOM {
-            return Ok(());
-        }
-        let full = io::Error::from_raw_os_error(28); // ENOSPC
-        Err(ImageError::io(format!(
-            "make an image: {} has {} MiB free and {} MiB are needed",
-            self.root.display(),
-            free >> 20,
-            ROOM >> 20
-        ))(full))
+        workplace::need_room(&self.root)
     }
 }
 

@@ -2,6 +2,7 @@
 //! nobody holds is known to be left over.
 
 use crate::ImageError;
+use nix::errno::Errno;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Where builds work whose store others cannot enter: on a disk, not in memory.
 const SHARED: &str = "/var/tmp";
+
+/// How much room a build must find on the disk, in bytes.
+const ROOM: u64 = 1 << 30;
 
 /// A folder of something that is being made: gone when dropped, unless it was
 /// renamed.
@@ -65,12 +69,30 @@ impl Workplace {
             Path::new(SHARED)
         };
         sweep(Path::new(SHARED));
+        need_room(parent)?;
         Scratch::new(parent, 0o711).map(Self)
     }
 
     pub fn path(&self) -> &Path {
         &self.0.path
     }
+}
+
+/// A full disk is said before the work, not in its middle.
+pub(crate) fn need_room(folder: &Path) -> Result<(), ImageError> {
+    let stat = nix::sys::statvfs::statvfs(folder).map_err(|error| {
+        ImageError::io(format!("look for room in {}", folder.display()))(error.into())
+    })?;
+    let free = stat.blocks_available() * stat.fragment_size();
+    if free >= ROOM {
+        return Ok(());
+    }
+    Err(ImageError::io(format!(
+        "make an image: {} has {} MiB free and {} MiB are needed",
+        folder.display(),
+        free >> 20,
+        ROOM >> 20
+    ))(Errno::ENOSPC.into()))
 }
 
 fn is_reachable(path: &Path) -> bool {
