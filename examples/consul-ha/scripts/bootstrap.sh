@@ -130,6 +130,9 @@ make_token() {
 
 mkdir -p "$conf" "$data"
 chmod 700 "$data"
+# A machine that lost power may have left a file without content, which Consul
+# would refuse; it makes a new one.
+[ -s "$data/node-id" ] || rm -f "$data/node-id"
 config > "$conf/nestlab.json.new"
 if running && cmp -s "$conf/nestlab.json.new" "$conf/nestlab.json"; then
     rm "$conf/nestlab.json.new"
@@ -142,3 +145,5 @@ else
     echo "$name started on $ip, expects $servers servers: $peers"
 fi
 make_token
+# What is set up now survives a power failure.
+sync
