@@ -19,7 +19,8 @@ impl HostSnapshot {
             links: names(&output("ip", &["-o", "link", "show"])),
             routes: output("ip", &["route", "show", "table", "all"]),
             rules: output("nft", &["list", "ruleset"]),
-            forwarding: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap_or_default(),
+            forwarding: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
+                .unwrap_or_default(),
             mounts: mounts(),
         }
     }
@@ -27,12 +28,18 @@ impl HostSnapshot {
 
 /// Interface names without counters and states.
 fn names(text: &str) -> String {
-    text.lines().filter_map(|line| line.split(':').nth(1)).collect::<Vec<_>>().join(",")
+    text.lines()
+        .filter_map(|line| line.split(':').nth(1))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn mounts() -> Vec<String> {
     let text = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    text.lines().filter(|line| line.contains("nestlab")).map(str::to_owned).collect()
+    text.lines()
+        .filter(|line| line.contains("nestlab"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn output(program: &str, args: &[&str]) -> String {
@@ -46,7 +53,9 @@ fn output(program: &str, args: &[&str]) -> String {
 /// The command lines of all processes that mention a text, with their numbers.
 pub(crate) fn processes_with(text: &str) -> Vec<(u32, String)> {
     let me = std::process::id();
-    let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
+    let entries = std::fs::read_dir("/proc")
+        .expect("/proc is there")
+        .flatten();
     entries
         .filter_map(|entry| {
             let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
@@ -59,10 +68,13 @@ pub(crate) fn processes_with(text: &str) -> Vec<(u32, String)> {
 
 fn is_zombie(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    stat.rsplit_once(')')
+        .is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// Sends a signal to one process, by number.
 pub(crate) fn kill(pid: u32, signal: &str) {
-    let _ = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+    let _ = Command::new("kill")
+        .args([format!("-{signal}"), pid.to_string()])
+        .status();
 }

@@ -45,14 +45,20 @@ impl Done {
     /// Asserts that standard output holds a text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "no {text:?} in the output of {self}");
+        assert!(
+            self.stdout.contains(text),
+            "no {text:?} in the output of {self}"
+        );
         self
     }
 
     /// Asserts that standard error holds a text.
     #[track_caller]
     pub fn complains(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "no {text:?} in the complaints of {self}");
+        assert!(
+            self.stderr.contains(text),
+            "no {text:?} in the complaints of {self}"
+        );
         self
     }
 
@@ -86,11 +92,17 @@ pub struct Running {
 
 impl Running {
     pub(crate) fn new(child: Child, command: String) -> Self {
-        Self { child: Some(child), command, started: Instant::now() }
+        Self {
+            child: Some(child),
+            command,
+            started: Instant::now(),
+        }
     }
 
     fn child(&mut self) -> &mut Child {
-        self.child.as_mut().expect("only `wait` takes the child, and it takes us too")
+        self.child
+            .as_mut()
+            .expect("only `wait` takes the child, and it takes us too")
     }
 
     /// Its process number.
@@ -100,7 +112,10 @@ impl Running {
 
     /// Its standard input, once.
     pub fn stdin(&mut self) -> std::process::ChildStdin {
-        self.child().stdin.take().expect("it was piped and not taken yet")
+        self.child()
+            .stdin
+            .take()
+            .expect("it was piped and not taken yet")
     }
 
     /// Sends it a signal by name, as kill(1) takes it.

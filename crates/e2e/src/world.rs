@@ -18,14 +18,23 @@ impl World {
     /// A world with nothing in it.
     pub fn new() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let root = root.canonicalize().expect("the sources are where they were built");
+        let root = root
+            .canonicalize()
+            .expect("the sources are where they were built");
         let from_env = |name: &str, default: &str| {
             std::env::var_os(name).map_or_else(|| root.join(default), PathBuf::from)
         };
         let program = from_env("NESTLAB_BIN", "target/nestlab");
-        assert!(program.exists(), "{} is missing: run `make build`", program.display());
+        assert!(
+            program.exists(),
+            "{} is missing: run `make build`",
+            program.display()
+        );
         Self {
-            folder: tempfile::Builder::new().prefix("nl").tempdir().expect("a folder in /tmp"),
+            folder: tempfile::Builder::new()
+                .prefix("nl")
+                .tempdir()
+                .expect("a folder in /tmp"),
             before: HostSnapshot::take(),
             program,
             store: from_env("NESTLAB_STORE", "target/e2e-store"),
@@ -39,10 +48,16 @@ impl World {
 
     /// An example of the repository, copied here so that a test may change it.
     pub fn example(&self, name: &str) -> PathBuf {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../examples")
+            .join(name);
         let to = self.path().join(name);
         let copied = Command::new("cp").arg("-r").arg(&from).arg(&to).status();
-        assert!(copied.is_ok_and(|status| status.success()), "cannot copy {}", from.display());
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "cannot copy {}",
+            from.display()
+        );
         to
     }
 
@@ -57,8 +72,12 @@ impl World {
     /// A command with nothing of the tester's own environment.
     pub fn command(&self, lab: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(args).current_dir(if lab.exists() { lab } else { self.path() });
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .args(args)
+            .current_dir(if lab.exists() { lab } else { self.path() });
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.path());
         command.env("XDG_STATE_HOME", self.path().join("state"));
         command.env("XDG_RUNTIME_DIR", self.path().join("run"));
@@ -70,9 +89,22 @@ impl World {
     /// Runs the program in a lab's folder and waits for it.
     pub fn run(&self, lab: &Path, args: &[&str]) -> Done {
         let start = Instant::now();
-        let output = self.command(lab, args).stdin(Stdio::null()).output().expect("it can be run");
-        let done = Done::new(format!("nestlab {}", args.join(" ")), &output, start.elapsed());
-        eprintln!("[{:6.1} s] {} -> {}", done.took.as_secs_f64(), done.command, done.code);
+        let output = self
+            .command(lab, args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("it can be run");
+        let done = Done::new(
+            format!("nestlab {}", args.join(" ")),
+            &output,
+            start.elapsed(),
+        );
+        eprintln!(
+            "[{:6.1} s] {} -> {}",
+            done.took.as_secs_f64(),
+            done.command,
+            done.code
+        );
         done
     }
 
@@ -118,7 +150,9 @@ impl World {
     pub fn processes(&self, text: &str) -> Vec<(u32, String)> {
         let ours = self.lab_ids();
         let all = host::processes_with(text);
-        all.into_iter().filter(|(_, line)| ours.iter().any(|id| line.contains(id))).collect()
+        all.into_iter()
+            .filter(|(_, line)| ours.iter().any(|id| line.contains(id)))
+            .collect()
     }
 
     /// Kills one process of this world at once.
@@ -129,7 +163,9 @@ impl World {
     fn lab_ids(&self) -> Vec<String> {
         let labs = self.path().join("state/nestlab/labs");
         let entries = std::fs::read_dir(labs).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect()
     }
 
     /// Tries until something holds, with a generous hang guard.
@@ -137,7 +173,11 @@ impl World {
     pub fn eventually(&self, what: &str, within: Duration, holds: impl Fn() -> bool) {
         let start = Instant::now();
         while !holds() {
-            assert!(start.elapsed() < within, "{what}: not within {} s", within.as_secs());
+            assert!(
+                start.elapsed() < within,
+                "{what}: not within {} s",
+                within.as_secs()
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -158,7 +198,9 @@ impl World {
         assert!(left.is_empty(), "processes are left: {left:#?}");
         assert_eq!(self.before, HostSnapshot::take(), "the host has changed");
         for place in ["state/nestlab/labs", "run/nestlab"] {
-            let entries = std::fs::read_dir(self.path().join(place)).into_iter().flatten();
+            let entries = std::fs::read_dir(self.path().join(place))
+                .into_iter()
+                .flatten();
             let names: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
             assert!(names.is_empty(), "files are left: {names:?}");
         }

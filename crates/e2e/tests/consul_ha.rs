@@ -6,6 +6,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
+/// A hang guard: nested machines under emulation are slow, and so is a busy host.
+const PATIENCE: Duration = Duration::from_secs(240);
+
 /// Asks the forwarded port; an empty text if nobody answers.
 fn http(port: u16, path: &str) -> String {
     let ask = || -> std::io::Result<String> {
@@ -14,7 +17,9 @@ fn http(port: u16, path: &str) -> String {
         write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        Ok(answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+        Ok(answer
+            .split_once("\r\n\r\n")
+            .map_or(String::new(), |(_, body)| body.to_owned()))
     };
     ask().unwrap_or_default()
 }
@@ -22,12 +27,18 @@ fn http(port: u16, path: &str) -> String {
 /// The forwarded port of Consul's API as it really listens.
 fn port(world: &World, lab: &Path) -> u16 {
     let ports = world.run(lab, &["port", "--json"]).ok().json();
-    let listen = ports["listeners"][0]["listen"].as_str().expect("one port is forwarded").to_owned();
+    let listen = ports["listeners"][0]["listen"]
+        .as_str()
+        .expect("one port is forwarded")
+        .to_owned();
     listen.rsplit(':').next().unwrap().parse().unwrap()
 }
 
 fn alive(members: &str) -> usize {
-    members.lines().filter(|line| line.contains("alive")).count()
+    members
+        .lines()
+        .filter(|line| line.contains("alive"))
+        .count()
 }
 
 #[test]
@@ -43,32 +54,71 @@ fn the_nested_cluster_comes_up_survives_its_leader_and_goes() {
     assert_eq!(world.node(&lab, servers[0])["accelerator"], "kvm");
 
     // Everyone is alive, seen from inside and through a port of this machine.
-    let members = world.run(&lab, &["exec", servers[1], "--", "consul", "members"]).ok();
-    assert_eq!(alive(&members.stdout), 3, "{members}");
+    world.eventually("three members are alive", PATIENCE, || {
+        alive(
+            &world
+                .run(&lab, &["exec", servers[1], "--", "consul", "members"])
+                .stdout,
+        ) == 3
+    });
     let port = port(&world, &lab);
-    assert!(http(port, "/v1/status/leader").contains(":8300"));
+    world.eventually("a leader is known through the port", PATIENCE, || {
+        http(port, "/v1/status/leader").contains(":8300")
+    });
 
     // Names resolve; exit codes come from both levels.
-    world.run(&lab, &["exec", servers[0], "--", "getent", "hosts", "consul-3"]).ok().says("10.10.10.13");
-    world.run(&lab, &["exec", "l1", "--", "sh", "-c", "exit 3"]).exits_with(3);
-    world.run(&lab, &["exec", servers[2], "--", "sh", "-c", "exit 4"]).exits_with(4);
+    world
+        .run(
+            &lab,
+            &["exec", servers[0], "--", "getent", "hosts", "consul-3"],
+        )
+        .ok()
+        .says("10.10.10.13");
+    world
+        .run(&lab, &["exec", "l1", "--", "sh", "-c", "exit 3"])
+        .exits_with(3);
+    world
+        .run(&lab, &["exec", servers[2], "--", "sh", "-c", "exit 4"])
+        .exits_with(4);
 
     // A key written through one server is read through another.
-    world.run(&lab, &["exec", servers[0], "--", "consul", "kv", "put", "color", "blue"]).ok();
-    world.run(&lab, &["exec", servers[2], "--", "consul", "kv", "get", "color"]).ok().says("blue");
+    let consul = |via: &str, args: &[&str]| {
+        let argv = [&["exec", via, "--", "consul"], args].concat();
+        world.run(&lab, &argv)
+    };
+    // A busy machine may make servers look for a leader again meanwhile.
+    world.eventually("a key is written", PATIENCE, || {
+        consul(servers[0], &["kv", "put", "color", "blue"]).code == 0
+    });
+    world.eventually("the key is read elsewhere", PATIENCE, || {
+        consul(servers[2], &["kv", "get", "color"])
+            .stdout
+            .contains("blue")
+    });
 
     // Files go two levels down and back.
     std::fs::write(lab.join("note"), "two levels down").unwrap();
-    world.run(&lab, &["cp", "note", "l1/consul-2:/root/note"]).ok();
-    world.run(&lab, &["cp", "l1/consul-2:/root/note", "note.back"]).ok();
-    assert_eq!(std::fs::read_to_string(lab.join("note.back")).unwrap(), "two levels down");
+    world
+        .run(&lab, &["cp", "note", "l1/consul-2:/root/note"])
+        .ok();
+    world
+        .run(&lab, &["cp", "l1/consul-2:/root/note", "note.back"])
+        .ok();
+    assert_eq!(
+        std::fs::read_to_string(lab.join("note.back")).unwrap(),
+        "two levels down"
+    );
 
     a_new_leader_follows_a_dead_one(&world, &lab, &servers);
 
     // `up` brings the dead one back into the cluster.
     world.run(&lab, &["up"]).ok();
-    world.eventually("three members are alive again", Duration::from_secs(120), || {
-        alive(&world.run(&lab, &["exec", "l1/consul-1", "--", "consul", "members"]).stdout) == 3
+    world.eventually("three members are alive again", PATIENCE, || {
+        alive(
+            &world
+                .run(&lab, &["exec", "l1/consul-1", "--", "consul", "members"])
+                .stdout,
+        ) == 3
     });
 
     world.run(&lab, &["destroy", "--yes"]).ok();
@@ -78,20 +128,41 @@ fn the_nested_cluster_comes_up_survives_its_leader_and_goes() {
 /// Kills the leader's virtual machine, as a power failure would.
 fn a_new_leader_follows_a_dead_one(world: &World, lab: &Path, servers: &[&str]) {
     let leader = |via: &str| {
-        let argv = ["exec", via, "--", "consul", "operator", "raft", "list-peers"];
+        let argv = [
+            "exec",
+            via,
+            "--",
+            "consul",
+            "operator",
+            "raft",
+            "list-peers",
+        ];
         let peers = world.run(lab, &argv).stdout;
         let line = peers.lines().find(|line| line.contains("leader"))?;
         Some(format!("l1/{}", line.split_whitespace().next()?))
     };
-    let old = leader(servers[0]).expect("the cluster has a leader");
+    world.eventually("the cluster has a leader", PATIENCE, || {
+        leader(servers[0]).is_some()
+    });
+    let old = leader(servers[0]).expect("it had one a moment ago");
     let survivor = servers.iter().find(|server| **server != old).unwrap();
     let pid = world.node(lab, &old)["pid"].as_u64().unwrap().to_string();
-    world.run(lab, &["exec", "l1", "--", "kill", "-9", &pid]).ok();
-    world.eventually("a new leader", Duration::from_secs(120), || {
+    world
+        .run(lab, &["exec", "l1", "--", "kill", "-9", &pid])
+        .ok();
+    world.eventually("a new leader", PATIENCE, || {
         leader(survivor).is_some_and(|new| new != old)
     });
     world.eventually("the dead node is shown", Duration::from_secs(20), || {
         world.state(lab, &old) == "failed"
     });
-    world.run(lab, &["exec", survivor, "--", "consul", "kv", "get", "color"]).ok().says("blue");
+    world.eventually("the key is still there", PATIENCE, || {
+        world
+            .run(
+                lab,
+                &["exec", survivor, "--", "consul", "kv", "get", "color"],
+            )
+            .stdout
+            .contains("blue")
+    });
 }

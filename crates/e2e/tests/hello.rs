@@ -12,37 +12,66 @@ fn one_machine_comes_up_answers_and_goes() {
     assert_eq!(node["state"], "ready");
     assert_eq!(node["level"], 1);
     assert_eq!(node["backend"], "qemu");
-    assert!(matches!(node["accelerator"].as_str(), Some("tcg" | "kvm")), "{node}");
+    assert!(
+        matches!(node["accelerator"].as_str(), Some("tcg" | "kvm")),
+        "{node}"
+    );
     let name = node["path"].as_str().unwrap().to_owned();
 
     // Exit codes, streams, standard input.
     world.run(&lab, &["exec", &name, "--", "true"]).ok();
-    world.run(&lab, &["exec", &name, "--", "sh", "-c", "exit 42"]).exits_with(42);
-    world.run(&lab, &["exec", &name, "--", "no-such-program"]).exits_with(127);
-    let done = world.run(&lab, &["exec", &name, "--", "sh", "-c", "echo out; echo err >&2"]);
+    world
+        .run(&lab, &["exec", &name, "--", "sh", "-c", "exit 42"])
+        .exits_with(42);
+    world
+        .run(&lab, &["exec", &name, "--", "no-such-program"])
+        .exits_with(127);
+    let done = world.run(
+        &lab,
+        &["exec", &name, "--", "sh", "-c", "echo out; echo err >&2"],
+    );
     let done = done.ok();
-    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("out\n", "err\n"));
+    assert_eq!(
+        (done.stdout.as_str(), done.stderr.as_str()),
+        ("out\n", "err\n")
+    );
     let big = vec![b'x'; 3 << 20];
-    let done = world.run_with(&lab, &["exec", &name, "--", "wc", "-c"], &big).ok();
+    let done = world
+        .run_with(&lab, &["exec", &name, "--", "wc", "-c"], &big)
+        .ok();
     assert_eq!(done.stdout.trim(), (3 << 20).to_string());
 
     // Files go both ways, folders with what is in them.
     std::fs::create_dir_all(lab.join("tree/deep")).unwrap();
     std::fs::write(lab.join("tree/deep/file"), "content").unwrap();
-    world.run(&lab, &["cp", "tree", &format!("{name}:/srv/")]).ok();
-    world.run(&lab, &["exec", &name, "--", "cat", "/srv/tree/deep/file"]).ok().says("content");
-    world.run(&lab, &["cp", &format!("{name}:/srv/tree"), "back"]).ok();
-    assert_eq!(std::fs::read_to_string(lab.join("back/deep/file")).unwrap(), "content");
+    world
+        .run(&lab, &["cp", "tree", &format!("{name}:/srv/")])
+        .ok();
+    world
+        .run(&lab, &["exec", &name, "--", "cat", "/srv/tree/deep/file"])
+        .ok()
+        .says("content");
+    world
+        .run(&lab, &["cp", &format!("{name}:/srv/tree"), "back"])
+        .ok();
+    assert_eq!(
+        std::fs::read_to_string(lab.join("back/deep/file")).unwrap(),
+        "content"
+    );
 
     // A second `up` has nothing to do.
     world.run(&lab, &["up"]).ok();
 
     // Halted, it keeps its disk.
-    world.run(&lab, &["exec", &name, "--", "touch", "/root/kept"]).ok();
+    world
+        .run(&lab, &["exec", &name, "--", "touch", "/root/kept"])
+        .ok();
     world.run(&lab, &["halt"]).ok();
     assert_eq!(world.state(&lab, &name), "halted");
     world.run(&lab, &["up"]).ok();
-    world.run(&lab, &["exec", &name, "--", "test", "-e", "/root/kept"]).ok();
+    world
+        .run(&lab, &["exec", &name, "--", "test", "-e", "/root/kept"])
+        .ok();
 
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
