@@ -1,8 +1,8 @@
 //! The owner of one node's state.
 
+use crate::Fault;
 use crate::console::ConsoleHub;
 use crate::record::{self, NodeRecord};
-use crate::Fault;
 use nestlab_api::client::Client;
 use nestlab_backend::Machine;
 use nestlab_model::{Event, EventKind, Node, NodeName, NodePath, NodeState, Stage};
@@ -89,7 +89,10 @@ impl NodeCell {
         run_dir: PathBuf,
         events: broadcast::Sender<Event>,
     ) -> Self {
-        let name = path.name().expect("a node's path is never the host's").clone();
+        let name = path
+            .name()
+            .expect("a node's path is never the host's")
+            .clone();
         Self {
             name,
             path,
@@ -138,7 +141,8 @@ impl NodeCell {
 
     /// Remembers which boot of the guest is being set up.
     pub fn configure_boot(&self, boot_id: String) {
-        self.boot.send_modify(|boot| boot.configured = Some(boot_id));
+        self.boot
+            .send_modify(|boot| boot.configured = Some(boot_id));
     }
 
     /// The machine is a new one: nothing of its guest is known.
@@ -150,7 +154,10 @@ impl NodeCell {
     /// which nobody here asked for.
     pub fn note_boot(&self, boot_id: &str) -> bool {
         self.boot.send_if_modified(|boot| {
-            let surprise = boot.configured.as_ref().is_some_and(|known| known != boot_id);
+            let surprise = boot
+                .configured
+                .as_ref()
+                .is_some_and(|known| known != boot_id);
             if surprise {
                 boot.surprises += 1;
                 boot.configured = None;
@@ -190,11 +197,7 @@ impl NodeCell {
     }
 
     /// Changes the record, in memory and on disk. `default` is what it starts from.
-    pub fn amend(
-        &self,
-        default: &Node,
-        change: impl FnOnce(&mut NodeRecord),
-    ) -> Result<(), Fault> {
+    pub fn amend(&self, default: &Node, change: impl FnOnce(&mut NodeRecord)) -> Result<(), Fault> {
         let mut slot = self.record.lock().expect("no holder panics");
         let mut record = slot.clone().unwrap_or_else(|| NodeRecord::new(default));
         change(&mut record);
@@ -216,7 +219,9 @@ impl NodeCell {
         for folder in [&self.folder, &self.run_dir] {
             match std::fs::remove_dir_all(folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Fault::io(format!("Cannot remove {}", folder.display()))(error));
+                    return Err(Fault::io(format!("Cannot remove {}", folder.display()))(
+                        error,
+                    ));
                 }
                 _ => {}
             }

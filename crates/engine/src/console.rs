@@ -93,7 +93,10 @@ async fn pump(
 
 /// Appends to a log that is rotated once it has reached `limit` bytes.
 pub(crate) fn append_bounded(log: &Path, bytes: &[u8], limit: u64) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)?;
     file.write_all(bytes)?;
     if file.metadata()?.len() >= limit {
         std::fs::rename(log, log.with_extension("log.old"))?;

@@ -60,7 +60,8 @@ fn make<E: std::error::Error + 'static>(
 ) -> Result<(), Fault> {
     let new = path.with_extension("new");
     let _ = std::fs::remove_file(&new);
-    create(&new)
-        .map_err(|error| Fault::caused(format!("Cannot make the disk {}", path.display()), &error))?;
+    create(&new).map_err(|error| {
+        Fault::caused(format!("Cannot make the disk {}", path.display()), &error)
+    })?;
     std::fs::rename(&new, path).map_err(Fault::io(format!("Cannot make {}", path.display())))
 }

@@ -76,7 +76,11 @@ impl Engine {
 
     pub(crate) fn add_cell(&self, parent: &NodePath, name: &NodeName) {
         let cell = Arc::new(self.new_cell(parent, name));
-        self.0.cells.lock().expect("no holder panics").insert(name.clone(), cell);
+        self.0
+            .cells
+            .lock()
+            .expect("no holder panics")
+            .insert(name.clone(), cell);
     }
 
     fn new_cell(&self, parent: &NodePath, name: &NodeName) -> NodeCell {
@@ -98,9 +102,14 @@ impl Engine {
     /// # Errors
     /// Nobody has said so yet.
     pub fn spec(&self) -> Result<Arc<LayerSpec>, Fault> {
-        self.0.spec.lock().expect("no holder panics").clone().ok_or_else(|| {
-            Fault::new("Nothing has been brought up here yet").with_hint("Run `nestlab up`")
-        })
+        self.0
+            .spec
+            .lock()
+            .expect("no holder panics")
+            .clone()
+            .ok_or_else(|| {
+                Fault::new("Nothing has been brought up here yet").with_hint("Run `nestlab up`")
+            })
     }
 
     /// Events of this layer and of all below it, from now on.
@@ -141,8 +150,12 @@ impl Engine {
     pub fn agent(&self, name: &NodeName) -> Result<Client, Fault> {
         let cell = self.cell(name)?;
         let live = cell.live().ok_or_else(|| {
-            Fault::new(format!("Node `{}` is not running: it is {}", cell.path, cell.state().word()))
-                .with_hint(format!("Run `nestlab up {}`", cell.path))
+            Fault::new(format!(
+                "Node `{}` is not running: it is {}",
+                cell.path,
+                cell.state().word()
+            ))
+            .with_hint(format!("Run `nestlab up {}`", cell.path))
         })?;
         live.agent_now().ok_or_else(|| {
             Fault::new(format!("The agent of node `{}` does not answer", cell.path))
@@ -159,7 +172,11 @@ impl Engine {
             .split_first()
             .ok_or_else(|| Fault::new("The host itself has no agent"))?;
         let agent = self.agent(first)?;
-        Ok(if rest.is_host() { agent } else { agent.at(&rest) })
+        Ok(if rest.is_host() {
+            agent
+        } else {
+            agent.at(&rest)
+        })
     }
 
     /// Attaches to a node's console.
@@ -198,7 +215,11 @@ impl Engine {
         if !self.settled(&spec, &wanted).await {
             self.networks(&spec).await?;
         }
-        let nodes = spec.layer.nodes.iter().filter(|node| wanted.contains_key(&node.name));
+        let nodes = spec
+            .layer
+            .nodes
+            .iter()
+            .filter(|node| wanted.contains_key(&node.name));
         join_all(nodes.map(|node| {
             let inner = UpRequest {
                 paths: wanted[&node.name].clone(),
@@ -209,7 +230,8 @@ impl Engine {
         .await;
         let status = self.status().await;
         let ok = wanted.keys().all(|name| {
-            self.cell(name).is_ok_and(|cell| cell.state() == NodeState::Ready)
+            self.cell(name)
+                .is_ok_and(|cell| cell.state() == NodeState::Ready)
         });
         Ok(Outcome { ok, status })
     }
@@ -222,7 +244,11 @@ impl Engine {
         paths: &[NodePath],
     ) -> Result<BTreeMap<NodeName, Vec<NodePath>>, Fault> {
         if paths.is_empty() {
-            let all = spec.layer.nodes.iter().map(|node| (node.name.clone(), Vec::new()));
+            let all = spec
+                .layer
+                .nodes
+                .iter()
+                .map(|node| (node.name.clone(), Vec::new()));
             return Ok(all.collect());
         }
         let mut wanted: BTreeMap<NodeName, Vec<NodePath>> = BTreeMap::new();
@@ -252,7 +278,9 @@ impl Engine {
         let ready = |name: &NodeName| {
             self.cell(name).is_ok_and(|cell| {
                 cell.state() == NodeState::Ready
-                    && cell.record().is_some_and(|r| Some(&r.node) == spec.layer.node(name))
+                    && cell
+                        .record()
+                        .is_some_and(|r| Some(&r.node) == spec.layer.node(name))
             })
         };
         wanted.keys().all(ready)
@@ -304,7 +332,9 @@ impl Engine {
     pub(crate) fn warn(&self, path: &NodePath, message: impl Into<String>) {
         let _ = self.0.events.send(Event {
             path: path.clone(),
-            kind: EventKind::Warning { message: message.into() },
+            kind: EventKind::Warning {
+                message: message.into(),
+            },
         });
     }
 
@@ -345,5 +375,9 @@ fn short_name(name: &NodeName) -> String {
         return text.to_owned();
     }
     let digest = crate::parcel::digest_of(text.as_bytes());
-    format!("{}-{}", text[..6].trim_end_matches('-'), &digest.short()[..6])
+    format!(
+        "{}-{}",
+        text[..6].trim_end_matches('-'),
+        &digest.short()[..6]
+    )
 }

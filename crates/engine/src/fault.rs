@@ -119,7 +119,11 @@ mod tests {
     #[test]
     fn a_full_disk_says_what_to_do() {
         let fault = Fault::io("Cannot write a.qcow2")(std::io::Error::from_raw_os_error(28));
-        assert!(fault.message.starts_with("Cannot write a.qcow2\ncaused by: No space left"));
+        assert!(
+            fault
+                .message
+                .starts_with("Cannot write a.qcow2\ncaused by: No space left")
+        );
         assert!(fault.hint.unwrap().contains("disk space"));
     }
 }

@@ -13,7 +13,11 @@ use std::sync::Arc;
 impl Engine {
     /// Starts a node's machine. If the caller goes away in the middle, the
     /// machine is still written down, so that it can be found again.
-    pub(crate) async fn launch(&self, cell: &Arc<NodeCell>, node: &Node) -> Result<Live, (Stage, Fault)> {
+    pub(crate) async fn launch(
+        &self,
+        cell: &Arc<NodeCell>,
+        node: &Node,
+    ) -> Result<Live, (Stage, Fault)> {
         let image = async {
             cell.enter_stage(Stage::Image);
             let progress = self.progress(cell, Stage::Image);
@@ -30,7 +34,9 @@ impl Engine {
             .machine_spec(cell, node, &kit, own, &inner)
             .await
             .map_err(|fault| (Stage::Launch, fault))?;
-        self.create(cell, node, spec).await.map_err(|fault| (Stage::Launch, fault))
+        self.create(cell, node, spec)
+            .await
+            .map_err(|fault| (Stage::Launch, fault))
     }
 
     async fn machine_spec(
@@ -85,9 +91,10 @@ impl Engine {
     ) -> Result<Vec<Nic>, Fault> {
         let mut nics = Vec::new();
         for endpoint in &node.endpoints {
-            let network = spec.layer.network(&endpoint.network).ok_or_else(|| {
-                Fault::new(format!("There is no network `{}`", endpoint.network))
-            })?;
+            let network = spec
+                .layer
+                .network(&endpoint.network)
+                .ok_or_else(|| Fault::new(format!("There is no network `{}`", endpoint.network)))?;
             nics.push(Nic {
                 tap: self.0.ground.tap(&node.name, &endpoint.network).await?,
                 mac: endpoint.mac,
@@ -118,7 +125,8 @@ impl Engine {
             cell.forget_boot();
             Ok(engine.hold(&cell, machine))
         });
-        task.await.unwrap_or_else(|panic| Err(Fault::caused("The launch broke", &panic)))
+        task.await
+            .unwrap_or_else(|panic| Err(Fault::caused("The launch broke", &panic)))
     }
 
     /// Takes a running machine into care: its console, its link, its end.
@@ -138,7 +146,10 @@ impl Engine {
 async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>) {
     let exit = machine.wait().await;
     let state = cell.state();
-    let expected = matches!(state, NodeState::Halting | NodeState::Halted | NodeState::Absent);
+    let expected = matches!(
+        state,
+        NodeState::Halting | NodeState::Halted | NodeState::Absent
+    );
     if expected {
         return;
     }
@@ -146,11 +157,14 @@ async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>) {
         NodeState::Starting { stage } => stage,
         _ => Stage::Boot,
     };
-    let fault = Fault::new(format!("The machine of node `{}` has ended: {}", cell.path, exit.description))
-        .with_hint(format!(
-            "`nestlab logs {0}` shows its console; `nestlab up {0}` starts it again",
-            cell.path
-        ));
+    let fault = Fault::new(format!(
+        "The machine of node `{}` has ended: {}",
+        cell.path, exit.description
+    ))
+    .with_hint(format!(
+        "`nestlab logs {0}` shows its console; `nestlab up {0}` starts it again",
+        cell.path
+    ));
     cell.enter(fault.at(stage));
     // Last: this drops the tasks of the machine, this one among them.
     cell.set_live(None);

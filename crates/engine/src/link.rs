@@ -27,7 +27,9 @@ pub(crate) fn maintain(
     engine: &Engine,
 ) -> (watch::Receiver<Option<Client>>, AbortHandle) {
     let (sender, receiver) = watch::channel(None);
-    let has_inside = cell.record().is_some_and(|record| !record.node.inside.is_empty());
+    let has_inside = cell
+        .record()
+        .is_some_and(|record| !record.node.inside.is_empty());
     let (cell, engine) = (cell.clone(), engine.clone());
     let events = engine.0.events.clone();
     let task = tokio::spawn(async move {
@@ -35,7 +37,8 @@ pub(crate) fn maintain(
             if let Some(link) = connect(&address).await {
                 let client = Client::link(link.clone());
                 notice_boot(&engine, &cell, &client).await;
-                let forwarder = has_inside.then(|| tokio::spawn(forward(client.clone(), events.clone())));
+                let forwarder =
+                    has_inside.then(|| tokio::spawn(forward(client.clone(), events.clone())));
                 sender.send_replace(Some(client));
                 link.closed().await;
                 sender.send_replace(None);
@@ -62,7 +65,10 @@ async fn notice_boot(engine: &Engine, cell: &Arc<NodeCell>, client: &Client) {
         }
         return;
     }
-    engine.warn(&cell.path, "the guest has restarted by itself; setting it up again");
+    engine.warn(
+        &cell.path,
+        "the guest has restarted by itself; setting it up again",
+    );
     // An operation that is at work has noticed too, and begins anew.
     if cell.work.try_lock().is_ok() {
         tokio::spawn(engine.clone().set_up_again(cell.clone()));

@@ -51,7 +51,10 @@ pub(crate) async fn send(
         lab_id: upper.lab_id.clone(),
         path: path.clone(),
         layer,
-        images: images.iter().map(|(name, image)| (name.clone(), below(image))).collect(),
+        images: images
+            .iter()
+            .map(|(name, image)| (name.clone(), below(image)))
+            .collect(),
         kit: Some(engine.kit(&|_| {}).await?.serial),
         chain: format!("{} > {accelerator} {}", engine.chain().await, node.nested),
         proved: engine.proved(),
@@ -83,14 +86,19 @@ async fn send_files(engine: &Engine, agent: &Client, layer: &mut Layer) -> Resul
             continue;
         }
         let mut parcel = parcel::pack(copy, engine.blobs())?;
-        let digest = parcel::digest(&mut parcel.archive)
-            .map_err(Fault::io(format!("Cannot read the archive for {}", copy.target)))?;
+        let digest = parcel::digest(&mut parcel.archive).map_err(Fault::io(format!(
+            "Cannot read the archive for {}",
+            copy.target
+        )))?;
         let cannot = |error: &dyn std::error::Error| {
             Fault::caused(format!("Cannot send the files for {}", copy.target), error)
         };
         if !agent.has_blob(&digest).await.map_err(|e| cannot(&e))? {
             let archive = tokio::fs::File::from_std(parcel.archive);
-            agent.put_blob(&digest, archive).await.map_err(|e| cannot(&e))?;
+            agent
+                .put_blob(&digest, archive)
+                .await
+                .map_err(|e| cannot(&e))?;
         }
         copy.source = FileSource::Blob(digest);
     }
@@ -102,10 +110,14 @@ fn copies(layer: &mut Layer) -> Vec<&mut FileCopy> {
     let mut found = Vec::new();
     for node in &mut layer.nodes {
         found.extend(node.files.iter_mut());
-        found.extend(node.provision.iter_mut().filter_map(|step| match &mut step.action {
-            ProvisionAction::File(copy) => Some(copy),
-            ProvisionAction::Shell { .. } => None,
-        }));
+        found.extend(
+            node.provision
+                .iter_mut()
+                .filter_map(|step| match &mut step.action {
+                    ProvisionAction::File(copy) => Some(copy),
+                    ProvisionAction::Shell { .. } => None,
+                }),
+        );
         found.extend(copies(&mut node.inside));
     }
     found

@@ -30,7 +30,12 @@ impl Engine {
         }
         let interrupted = Interrupted(&cell);
         let mut interrupts = cell.watch_interrupts();
-        let rise = Rise { engine: self, cell: &cell, node, request };
+        let rise = Rise {
+            engine: self,
+            cell: &cell,
+            node,
+            request,
+        };
         tokio::select! {
             result = rise.run() => match result {
                 Ok(()) => cell.enter(NodeState::Ready),
@@ -43,7 +48,10 @@ impl Engine {
 
     /// Sets a node up whose guest has restarted by itself.
     pub(crate) async fn set_up_again(self, cell: Arc<NodeCell>) {
-        let node = self.spec().ok().and_then(|spec| spec.layer.node(&cell.name).cloned());
+        let node = self
+            .spec()
+            .ok()
+            .and_then(|spec| spec.layer.node(&cell.name).cloned());
         if let Some(node) = node {
             cell.enter_stage(Stage::Boot);
             self.bring_up(&node, UpRequest::default()).await;
@@ -53,7 +61,8 @@ impl Engine {
     /// Whether the node and everything in it is as the file says.
     async fn nothing_to_do(&self, cell: &NodeCell, node: &Node, request: &UpRequest) -> bool {
         let same = cell.record().is_some_and(|record| record.node == *node);
-        if !same || cell.state() != NodeState::Ready || request.provision == ProvisionChoice::Force {
+        if !same || cell.state() != NodeState::Ready || request.provision == ProvisionChoice::Force
+        {
             return false;
         }
         let Some(live) = cell.live() else {
@@ -63,9 +72,10 @@ impl Engine {
             return true;
         }
         match live.agent_now() {
-            Some(agent) => agent.layer().await.is_ok_and(|report| {
-                !report.status.nodes.is_empty() && report.status.all_ready()
-            }),
+            Some(agent) => agent
+                .layer()
+                .await
+                .is_ok_and(|report| !report.status.nodes.is_empty() && report.status.all_ready()),
             None => false,
         }
     }
@@ -77,8 +87,11 @@ struct Interrupted<'a>(&'a NodeCell);
 impl Drop for Interrupted<'_> {
     fn drop(&mut self) {
         if let NodeState::Starting { stage } = self.0.state() {
-            let fault = Fault::new(format!("Interrupted while node `{}` was starting", self.0.path))
-                .with_hint("`nestlab up` continues, `nestlab destroy` removes the lab");
+            let fault = Fault::new(format!(
+                "Interrupted while node `{}` was starting",
+                self.0.path
+            ))
+            .with_hint("`nestlab up` continues, `nestlab destroy` removes the lab");
             self.0.enter(fault.at(stage));
         }
     }
@@ -122,7 +135,10 @@ impl Rise<'_> {
                 _ = boots.wait_for(restarted) => continue,
             };
             // The link is gone: the guest may just be restarting.
-            if tokio::time::timeout(RESTART, boots.wait_for(restarted)).await.is_err() {
+            if tokio::time::timeout(RESTART, boots.wait_for(restarted))
+                .await
+                .is_err()
+            {
                 return Err(failed);
             }
         }
@@ -136,7 +152,8 @@ impl Rise<'_> {
         if !self.node.inside.is_empty() {
             self.at(Stage::Inside, self.inside(live, &agent)).await?;
         }
-        self.at(Stage::Probe, probe::wait(self.cell, self.node, &agent)).await?;
+        self.at(Stage::Probe, probe::wait(self.cell, self.node, &agent))
+            .await?;
         self.at(Stage::Probe, async {
             self.cell.amend(self.node, |record| {
                 record.node = self.node.clone();
@@ -146,11 +163,7 @@ impl Rise<'_> {
         .await
     }
 
-    async fn at<T>(
-        &self,
-        stage: Stage,
-        step: impl Future<Output = Result<T, Fault>>,
-    ) -> Step<T> {
+    async fn at<T>(&self, stage: Stage, step: impl Future<Output = Result<T, Fault>>) -> Step<T> {
         self.cell.enter_stage(stage);
         step.await.map_err(|fault| (stage, fault))
     }
@@ -163,8 +176,14 @@ impl Rise<'_> {
     }
 
     fn ended(&self, description: &str) -> Fault {
-        Fault::new(format!("The machine of node `{}` has ended: {description}", self.cell.path))
-            .with_hint(format!("`nestlab logs {}` shows its console", self.cell.path))
+        Fault::new(format!(
+            "The machine of node `{}` has ended: {description}",
+            self.cell.path
+        ))
+        .with_hint(format!(
+            "`nestlab logs {}` shows its console",
+            self.cell.path
+        ))
     }
 
     /// Says which changes of the file a running machine cannot take up.
@@ -210,7 +229,10 @@ impl Rise<'_> {
                     other.path,
                     reached.word()
                 ))
-                .with_hint(format!("Mend `{}` first, then run `nestlab up`", other.path)));
+                .with_hint(format!(
+                    "Mend `{}` first, then run `nestlab up`",
+                    other.path
+                )));
             }
         }
         Ok(())
@@ -226,7 +248,10 @@ impl Rise<'_> {
                 self.cell.path,
                 BOOT_DEADLINE.as_secs()
             ))
-            .with_hint(format!("`nestlab logs {}` shows how far the guest came", self.cell.path))),
+            .with_hint(format!(
+                "`nestlab logs {}` shows how far the guest came",
+                self.cell.path
+            ))),
         }
     }
 
@@ -235,10 +260,14 @@ impl Rise<'_> {
         let resolver = self.engine.0.ground.resolver().await;
         let identity = identity(&spec, self.cell, self.node, resolver);
         let cannot = |error| {
-            Fault::caused(format!("Cannot configure node `{}`", self.cell.path), &error)
+            Fault::caused(
+                format!("Cannot configure node `{}`", self.cell.path),
+                &error,
+            )
         };
         agent.configure(&identity).await.map_err(cannot)?;
-        self.cell.configure_boot(agent.version().await.map_err(cannot)?.boot_id);
+        self.cell
+            .configure_boot(agent.version().await.map_err(cannot)?.boot_id);
         Ok(())
     }
 
@@ -247,26 +276,35 @@ impl Rise<'_> {
             let digest = parcel::digest_of(format!("{copy:?}").as_bytes()).to_string();
             provision::send_file(agent, copy, self.engine.blobs())
                 .await
-                .map_err(|fault| fault.while_doing(format!(
-                    "Cannot copy {} to node `{}`", copy.target, self.cell.path
-                )))?;
+                .map_err(|fault| {
+                    fault.while_doing(format!(
+                        "Cannot copy {} to node `{}`",
+                        copy.target, self.cell.path
+                    ))
+                })?;
             tracing::debug!(%digest, target = copy.target, "copied");
         }
         Ok(())
     }
 
     async fn provision(&self, agent: &Client) -> Result<(), Fault> {
-        provision::run(self.engine, self.cell, self.node, agent, &self.request.provision).await
+        provision::run(
+            self.engine,
+            self.cell,
+            self.node,
+            agent,
+            &self.request.provision,
+        )
+        .await
     }
 
     async fn inside(&self, live: &Live, agent: &Client) -> Result<(), Fault> {
         let path = &self.cell.path;
         let accelerator = live.machine.record().spec.accelerator;
         lower::send(self.engine, agent, path, self.node, accelerator).await?;
-        let outcome = agent
-            .up(&self.request)
-            .await
-            .map_err(|error| Fault::caused(format!("Cannot bring up the inside of `{path}`"), &error))?;
+        let outcome = agent.up(&self.request).await.map_err(|error| {
+            Fault::caused(format!("Cannot bring up the inside of `{path}`"), &error)
+        })?;
         if let Ok(report) = agent.layer().await {
             self.engine.learn(&report.proved);
         }
@@ -280,7 +318,10 @@ impl Rise<'_> {
             .filter(|node| matches!(node.state, NodeState::Failed { .. }))
             .map(|node| format!("`{}`", node.path))
             .collect();
-        Err(Fault::new(format!("Inside `{path}` these did not come up: {}", failed.join(", "))))
+        Err(Fault::new(format!(
+            "Inside `{path}` these did not come up: {}",
+            failed.join(", ")
+        )))
     }
 }
 
@@ -324,7 +365,10 @@ fn identity(
     });
     let hosts = nestlab_network::hosts(&spec.layer, &node.name)
         .into_iter()
-        .map(|(address, name)| HostEntry { address, names: vec![name.to_string()] });
+        .map(|(address, name)| HostEntry {
+            address,
+            names: vec![name.to_string()],
+        });
     Configure {
         hostname: node.name.to_string(),
         interfaces: interfaces.collect(),
@@ -346,11 +390,17 @@ fn identity(
 fn entropy() -> Option<String> {
     use std::io::Read;
     let mut bytes = [0; 32];
-    std::fs::File::open("/dev/urandom").ok()?.read_exact(&mut bytes).ok()?;
+    std::fs::File::open("/dev/urandom")
+        .ok()?
+        .read_exact(&mut bytes)
+        .ok()?;
     Some(nestlab_model::Digest(bytes).hex())
 }
 
 /// Says in one event that a step is under way.
 pub(crate) fn say(cell: &NodeCell, stage: Stage, message: impl Into<String>) {
-    cell.tell(EventKind::Progress { stage, message: message.into() });
+    cell.tell(EventKind::Progress {
+        stage,
+        message: message.into(),
+    });
 }

@@ -22,7 +22,9 @@ fn split_target(target: &str) -> Result<(String, String), Fault> {
             let folder = if folder.is_empty() { "/" } else { folder };
             Ok((folder.to_owned(), name.to_owned()))
         }
-        _ => Err(Fault::new(format!("The target {target:?} is not an absolute path of a file"))),
+        _ => Err(Fault::new(format!(
+            "The target {target:?} is not an absolute path of a file"
+        ))),
     }
 }
 
@@ -36,8 +38,10 @@ pub(crate) fn pack(copy: &FileCopy, blobs: &Path) -> Result<Parcel, Fault> {
         FileSource::Host(path) => pack_path(&name, path, copy.mode),
         FileSource::Blob(digest) => return open_blob(digest, blobs, into),
         FileSource::Url { url, .. } => {
-            return Err(Fault::new(format!("Files cannot be fetched from {url} yet"))
-                .with_hint("Download it and name the file with `source:`"));
+            return Err(
+                Fault::new(format!("Files cannot be fetched from {url} yet"))
+                    .with_hint("Download it and name the file with `source:`"),
+            );
         }
     };
     let what = match &copy.source {
@@ -121,7 +125,10 @@ mod tests {
 
     #[test]
     fn targets_split() {
-        assert_eq!(split_target("/etc/motd").unwrap(), ("/etc".into(), "motd".into()));
+        assert_eq!(
+            split_target("/etc/motd").unwrap(),
+            ("/etc".into(), "motd".into())
+        );
         assert_eq!(split_target("/srv/").unwrap(), ("/".into(), "srv".into()));
         assert!(split_target("etc/motd").is_err());
         assert!(split_target("/").is_err());
@@ -134,7 +141,10 @@ mod tests {
             let file = folder.path().join("a");
             std::fs::write(&file, "text").unwrap();
             let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mtime);
-            std::fs::File::open(&file).unwrap().set_modified(time).unwrap();
+            std::fs::File::open(&file)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
             digest(&mut pack_path("x", folder.path(), None).unwrap()).unwrap()
         };
         assert_eq!(pack_one(1_000_000_000), pack_one(1_500_000_000));

@@ -53,7 +53,11 @@ async fn attempt(probe: &Probe, agent: &Client) -> Result<(), String> {
         ProbeCheck::Exec { command } => exec(agent, command).await,
         ProbeCheck::Tcp { address } => {
             let port = port_of(address)?;
-            agent.dial(port, Protocol::Tcp).await.map(drop).map_err(|e| e.to_string())
+            agent
+                .dial(port, Protocol::Tcp)
+                .await
+                .map(drop)
+                .map_err(|e| e.to_string())
         }
         ProbeCheck::Http { url, matches } => http(agent, url, matches.as_deref()).await,
     }
@@ -62,7 +66,10 @@ async fn attempt(probe: &Probe, agent: &Client) -> Result<(), String> {
 async fn exec(agent: &Client, command: &str) -> Result<(), String> {
     let argv = ["/bin/sh", "-c", command].map(String::from).to_vec();
     let output = agent
-        .run(ExecRequest { argv, ..ExecRequest::default() })
+        .run(ExecRequest {
+            argv,
+            ..ExecRequest::default()
+        })
         .await
         .map_err(|error| error.to_string())?;
     match output.end.code() {
@@ -81,15 +88,28 @@ fn port_of(address: &str) -> Result<u16, String> {
 
 /// Speaks just enough HTTP/1.0 to see a status and a body.
 async fn http(agent: &Client, url: &str, matches: Option<&str>) -> Result<(), String> {
-    let rest = url.strip_prefix("http://").ok_or_else(|| format!("{url:?} is not an http:// address"))?;
+    let rest = url
+        .strip_prefix("http://")
+        .ok_or_else(|| format!("{url:?} is not an http:// address"))?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let port = if host.contains(':') { port_of(host)? } else { 80 };
-    let mut stream = agent.dial(port, Protocol::Tcp).await.map_err(|error| error.to_string())?;
+    let port = if host.contains(':') {
+        port_of(host)?
+    } else {
+        80
+    };
+    let mut stream = agent
+        .dial(port, Protocol::Tcp)
+        .await
+        .map_err(|error| error.to_string())?;
     let request = format!("GET /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     let io = |error: std::io::Error| error.to_string();
     stream.write_all(request.as_bytes()).await.map_err(io)?;
     let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer).await.map_err(io)?;
+    stream
+        .take(MAX_ANSWER)
+        .read_to_end(&mut answer)
+        .await
+        .map_err(io)?;
     judge(&String::from_utf8_lossy(&answer), matches)
 }
 
@@ -116,8 +136,16 @@ mod tests {
     fn answers_are_judged() {
         let ok = "HTTP/1.1 200 OK\r\nA: b\r\n\r\n\"10.10.10.11:8300\"";
         assert_eq!(judge(ok, Some(":8300")), Ok(()));
-        assert!(judge(ok, Some("x")).unwrap_err().contains("does not contain"));
-        assert!(judge("HTTP/1.1 500 No\r\n\r\n", None).unwrap_err().contains("500"));
+        assert!(
+            judge(ok, Some("x"))
+                .unwrap_err()
+                .contains("does not contain")
+        );
+        assert!(
+            judge("HTTP/1.1 500 No\r\n\r\n", None)
+                .unwrap_err()
+                .contains("500")
+        );
         assert!(judge("", None).is_err());
     }
 }

@@ -35,7 +35,9 @@ pub(crate) async fn run(
 ) -> Result<(), Fault> {
     for step in &node.provision {
         let digest = parcel::digest_of(format!("{:?}", step.action).as_bytes()).to_string();
-        let done = cell.record().is_some_and(|r| r.done.get(&step.name) == Some(&digest));
+        let done = cell
+            .record()
+            .is_some_and(|r| r.done.get(&step.name) == Some(&digest));
         if !is_due(step.run, done, choice) {
             continue;
         }
@@ -68,12 +70,23 @@ async fn run_step(
     agent: &Client,
 ) -> Result<(), Fault> {
     match &step.action {
-        ProvisionAction::File(copy) => send_file(agent, copy, engine.blobs())
-            .await
-            .map_err(|fault| fault.while_doing(format!("Cannot copy {} to node `{}`", copy.target, cell.path))),
+        ProvisionAction::File(copy) => {
+            send_file(agent, copy, engine.blobs())
+                .await
+                .map_err(|fault| {
+                    fault.while_doing(format!(
+                        "Cannot copy {} to node `{}`",
+                        copy.target, cell.path
+                    ))
+                })
+        }
         ProvisionAction::Shell { script, args } => {
             let argv = send_script(agent, &step.name, script, args).await?;
-            let request = ExecRequest { argv, env: step.env.clone(), ..ExecRequest::default() };
+            let request = ExecRequest {
+                argv,
+                env: step.env.clone(),
+                ..ExecRequest::default()
+            };
             run_script(cell, step, agent, request).await
         }
     }
@@ -98,15 +111,26 @@ async fn send_script(
 ) -> Result<Vec<String>, Fault> {
     let safe: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
-    let archive = parcel::pack_text(&safe, script, 0o700).map_err(Fault::io("Cannot pack the script"))?;
+    let archive =
+        parcel::pack_text(&safe, script, 0o700).map_err(Fault::io("Cannot pack the script"))?;
     agent
         .put_files(SCRIPTS, tokio::fs::File::from_std(archive))
         .await
         .map_err(|error| Fault::caused(format!("Cannot send the script {name}"), &error))?;
     let path = format!("{SCRIPTS}/{safe}");
-    let mut argv = if script.starts_with("#!") { vec![path] } else { vec!["/bin/sh".into(), path] };
+    let mut argv = if script.starts_with("#!") {
+        vec![path]
+    } else {
+        vec!["/bin/sh".into(), path]
+    };
     argv.extend(args.iter().cloned());
     Ok(argv)
 }
@@ -118,7 +142,10 @@ async fn run_script(
     request: ExecRequest,
 ) -> Result<(), Fault> {
     let cannot = |error: &dyn std::error::Error| {
-        Fault::caused(format!("Cannot run `{}` on node `{}`", step.name, cell.path), error)
+        Fault::caused(
+            format!("Cannot run `{}` on node `{}`", step.name, cell.path),
+            error,
+        )
     };
     let mut session = agent.exec(request).await.map_err(|error| cannot(&error))?;
     let mut out = Lines::new(cell, step, LogStream::Stdout);
@@ -169,7 +196,13 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn new(cell: &'a NodeCell, step: &'a Provisioner, stream: LogStream) -> Self {
-        Self { cell, step, stream, partial: Vec::new(), last: VecDeque::new() }
+        Self {
+            cell,
+            step,
+            stream,
+            partial: Vec::new(),
+            last: VecDeque::new(),
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -191,13 +224,19 @@ impl<'a> Lines<'a> {
     }
 
     fn finish_line(&mut self) {
-        let line = String::from_utf8_lossy(&self.partial).trim_end_matches('\r').to_owned();
+        let line = String::from_utf8_lossy(&self.partial)
+            .trim_end_matches('\r')
+            .to_owned();
         self.partial.clear();
         if self.last.len() == LAST_LINES {
             self.last.pop_front();
         }
         self.last.push_back(line.clone());
-        self.cell.tell(EventKind::Output { step: self.step.name.clone(), stream: self.stream, line });
+        self.cell.tell(EventKind::Output {
+            step: self.step.name.clone(),
+            stream: self.stream,
+            line,
+        });
     }
 }
 
@@ -210,7 +249,11 @@ mod tests {
         use ProvisionChoice::{Force, None, Policy};
         use RunPolicy::{Always, Never, Once};
         let check = |policy, done, choice, due| {
-            assert_eq!(is_due(policy, done, &choice), due, "{policy:?} {done} {choice:?}");
+            assert_eq!(
+                is_due(policy, done, &choice),
+                due,
+                "{policy:?} {done} {choice:?}"
+            );
         };
         check(Once, false, Policy, true);
         check(Once, true, Policy, false);

@@ -89,9 +89,8 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault>
         Err(error) => return Err(Fault::io(format!("Cannot read {}", path.display()))(error)),
     };
     let damaged = |why: String| {
-        Fault::new(format!("The record {} is damaged: {why}", path.display())).with_hint(
-            "`nestlab destroy` removes the lab; the lab file and the images stay",
-        )
+        Fault::new(format!("The record {} is damaged: {why}", path.display()))
+            .with_hint("`nestlab destroy` removes the lab; the lab file and the images stay")
     };
     if length > MAX_BYTES {
         return Err(damaged(format!("it has {length} bytes")));
@@ -101,7 +100,10 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault>
     let record: Versioned<T> =
         serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
     if record.version > VERSION {
-        return Err(damaged(format!("version {} is newer than this program", record.version)));
+        return Err(damaged(format!(
+            "version {} is newer than this program",
+            record.version
+        )));
     }
     Ok(Some(record.content))
 }
@@ -119,8 +121,18 @@ mod tests {
         let back: BTreeMap<String, u32> = read(&path).unwrap().unwrap();
         assert_eq!(back["x"], 1);
         std::fs::write(&path, "{\"version\": 1, ").unwrap();
-        assert!(read::<BTreeMap<String, u32>>(&path).unwrap_err().message.contains("damaged"));
+        assert!(
+            read::<BTreeMap<String, u32>>(&path)
+                .unwrap_err()
+                .message
+                .contains("damaged")
+        );
         std::fs::write(&path, "{\"version\": 99}").unwrap();
-        assert!(read::<BTreeMap<String, u32>>(&path).unwrap_err().message.contains("newer"));
+        assert!(
+            read::<BTreeMap<String, u32>>(&path)
+                .unwrap_err()
+                .message
+                .contains("newer")
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! Going on where another process stopped: after a restart of the supervisor
 //! or the agent, a crash, or a reboot.
 
+use crate::Fault;
 use crate::cell::NodeCell;
 use crate::engine::Engine;
 use crate::record;
-use crate::Fault;
 use nestlab_api::message::LayerSpec;
 use nestlab_model::{NodeName, NodeState, Stage};
 use std::sync::Arc;
@@ -57,8 +57,9 @@ impl Engine {
         let adopted = match backend.adopt(machine).await {
             Ok(adopted) => adopted,
             Err(error) => {
-                let fault = Fault::caused(format!("Cannot take hold of node `{}`", cell.path), &error)
-                    .with_hint(format!("`nestlab halt --force {}` ends it", cell.path));
+                let fault =
+                    Fault::caused(format!("Cannot take hold of node `{}`", cell.path), &error)
+                        .with_hint(format!("`nestlab halt --force {}` ends it", cell.path));
                 cell.enter(fault.at(Stage::Launch));
                 return Ok(true);
             }
@@ -72,13 +73,20 @@ impl Engine {
             return Ok(false);
         };
         self.hold(cell, machine);
-        cell.enter(if record.ready { NodeState::Ready } else { unfinished(cell) });
+        cell.enter(if record.ready {
+            NodeState::Ready
+        } else {
+            unfinished(cell)
+        });
         Ok(true)
     }
 }
 
 fn unfinished(cell: &NodeCell) -> NodeState {
-    Fault::new(format!("Node `{}` was still starting when its supervisor ended", cell.path))
-        .with_hint("`nestlab up` continues")
-        .at(Stage::Boot)
+    Fault::new(format!(
+        "Node `{}` was still starting when its supervisor ended",
+        cell.path
+    ))
+    .with_hint("`nestlab up` continues")
+    .at(Stage::Boot)
 }

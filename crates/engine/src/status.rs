@@ -17,7 +17,9 @@ impl Engine {
             return LayerStatus::default();
         };
         let nodes = spec.layer.nodes.iter().map(|node| self.node_status(node));
-        LayerStatus { nodes: join_all(nodes).await.into_iter().flatten().collect() }
+        LayerStatus {
+            nodes: join_all(nodes).await.into_iter().flatten().collect(),
+        }
     }
 
     /// The status with what only this level knows.
@@ -44,10 +46,18 @@ impl Engine {
             path: cell.path.clone(),
             level: cell.path.level(),
             state: cell.state(),
-            backend: self.backend(node).map_or_else(|_| "?".into(), |b| b.name().to_owned()),
+            backend: self
+                .backend(node)
+                .map_or_else(|_| "?".into(), |b| b.name().to_owned()),
             accelerator: record.as_ref().map(|record| record.spec.accelerator),
-            addresses: node.endpoints.iter().map(|endpoint| endpoint.address.addr()).collect(),
-            uptime_seconds: record.as_ref().map(|record| seconds_since(record.started_at)),
+            addresses: node
+                .endpoints
+                .iter()
+                .map(|endpoint| endpoint.address.addr())
+                .collect(),
+            uptime_seconds: record
+                .as_ref()
+                .map(|record| seconds_since(record.started_at)),
             memory_bytes: node.memory.as_bytes(),
             resident_bytes: live.as_ref().and_then(|live| live.machine.resident_bytes()),
             cpus: node.cpus,
@@ -60,7 +70,10 @@ impl Engine {
 
     async fn below(&self, cell: &NodeCell) -> Option<LayerStatus> {
         let agent = cell.live()?.agent_now()?;
-        let report = tokio::time::timeout(BELOW, agent.layer()).await.ok()?.ok()?;
+        let report = tokio::time::timeout(BELOW, agent.layer())
+            .await
+            .ok()?
+            .ok()?;
         Some(report.status)
     }
 
@@ -68,7 +81,10 @@ impl Engine {
     pub fn is_idle(&self) -> bool {
         self.cells().iter().all(|cell| {
             cell.live().is_none()
-                && !matches!(cell.state(), NodeState::Starting { .. } | NodeState::Halting)
+                && !matches!(
+                    cell.state(),
+                    NodeState::Starting { .. } | NodeState::Halting
+                )
         })
     }
 }

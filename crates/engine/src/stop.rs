@@ -19,7 +19,9 @@ impl Engine {
     /// # Errors
     /// A path names no node, or a machine could not be stopped.
     pub async fn halt(&self, request: &StopRequest) -> Result<Outcome, Fault> {
-        let results = self.for_each(request, |cell, below| self.halt_node(cell, below, request)).await?;
+        let results = self
+            .for_each(request, |cell, below| self.halt_node(cell, below, request))
+            .await?;
         self.outcome(results).await
     }
 
@@ -28,8 +30,11 @@ impl Engine {
     /// # Errors
     /// A path names no node, or something could not be removed.
     pub async fn destroy(&self, request: &StopRequest) -> Result<Outcome, Fault> {
-        let results =
-            self.for_each(request, |cell, below| self.destroy_node(cell, below, request)).await?;
+        let results = self
+            .for_each(request, |cell, below| {
+                self.destroy_node(cell, below, request)
+            })
+            .await?;
         let outcome = self.outcome(results).await?;
         if request.paths.is_empty() {
             self.0.ground.remove().await?;
@@ -41,9 +46,10 @@ impl Engine {
     fn remove_folders(&self) -> Result<(), Fault> {
         let path = self.layer_path();
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Fault::io(format!("Cannot remove {}", path.display()))(error))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Fault::io(format!(
+                "Cannot remove {}",
+                path.display()
+            ))(error)),
             _ => {
                 self.forget_layer();
                 Ok(())
@@ -53,7 +59,10 @@ impl Engine {
 
     async fn outcome(&self, results: Vec<Result<(), Fault>>) -> Result<Outcome, Fault> {
         results.into_iter().collect::<Result<Vec<()>, Fault>>()?;
-        Ok(Outcome { ok: true, status: self.status().await })
+        Ok(Outcome {
+            ok: true,
+            status: self.status().await,
+        })
     }
 
     /// Applies an action to every node meant, all at once.
@@ -77,7 +86,11 @@ impl Engine {
     /// the node itself).
     fn meant(&self, paths: &[NodePath]) -> Result<BTreeMap<NodeName, Vec<NodePath>>, Fault> {
         if paths.is_empty() {
-            return Ok(self.cells().iter().map(|cell| (cell.name.clone(), Vec::new())).collect());
+            return Ok(self
+                .cells()
+                .iter()
+                .map(|cell| (cell.name.clone(), Vec::new()))
+                .collect());
         }
         let mut meant: BTreeMap<NodeName, Vec<NodePath>> = BTreeMap::new();
         let mut whole = BTreeSet::new();
@@ -107,7 +120,10 @@ impl Engine {
     ) -> Result<(), Fault> {
         if !below.is_empty() {
             let agent = self.agent(&cell.name)?;
-            let inner = StopRequest { paths: below, ..request.clone() };
+            let inner = StopRequest {
+                paths: below,
+                ..request.clone()
+            };
             return agent.halt(&inner).await.map(drop).map_err(|error| {
                 Fault::caused(format!("Cannot halt inside `{}`", cell.path), &error)
             });
@@ -119,9 +135,15 @@ impl Engine {
         cell.enter(NodeState::Halting);
         if !request.force {
             let grace = request.deadline_seconds.map_or(GRACE, Duration::from_secs);
-            if tokio::time::timeout(grace, ask_to_end(&live, request)).await.is_err() {
+            if tokio::time::timeout(grace, ask_to_end(&live, request))
+                .await
+                .is_err()
+            {
                 let seconds = grace.as_secs();
-                self.warn(&cell.path, format!("did not power off within {seconds} s; pulling the plug"));
+                self.warn(
+                    &cell.path,
+                    format!("did not power off within {seconds} s; pulling the plug"),
+                );
             }
         }
         self.end(&cell, &live).await?;
@@ -131,7 +153,10 @@ impl Engine {
 
     async fn end(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
         live.machine.kill().await.map_err(|error| {
-            Fault::caused(format!("Cannot stop the machine of `{}`", cell.path), &error)
+            Fault::caused(
+                format!("Cannot stop the machine of `{}`", cell.path),
+                &error,
+            )
         })?;
         cell.set_live(None);
         if let Some(record) = cell.record() {
@@ -151,7 +176,10 @@ impl Engine {
     ) -> Result<(), Fault> {
         if !below.is_empty() {
             let agent = self.agent(&cell.name)?;
-            let inner = StopRequest { paths: below, ..request.clone() };
+            let inner = StopRequest {
+                paths: below,
+                ..request.clone()
+            };
             return agent.destroy(&inner).await.map(drop).map_err(|error| {
                 Fault::caused(format!("Cannot destroy inside `{}`", cell.path), &error)
             });
@@ -160,7 +188,10 @@ impl Engine {
         cell.enter(NodeState::Halting);
         if let Some(live) = cell.live() {
             live.machine.kill().await.map_err(|error| {
-                Fault::caused(format!("Cannot stop the machine of `{}`", cell.path), &error)
+                Fault::caused(
+                    format!("Cannot stop the machine of `{}`", cell.path),
+                    &error,
+                )
             })?;
             cell.set_live(None);
         }
@@ -185,7 +216,10 @@ impl Engine {
 async fn ask_to_end(live: &Live, request: &StopRequest) {
     let asked = match live.agent_now() {
         Some(agent) => {
-            let inner = StopRequest { paths: Vec::new(), ..request.clone() };
+            let inner = StopRequest {
+                paths: Vec::new(),
+                ..request.clone()
+            };
             if let Err(error) = agent.halt(&inner).await {
                 tracing::debug!(%error, "the inside did not halt");
             }
@@ -206,7 +240,9 @@ impl Engine {
             return Vec::new();
         };
         let cells = self.cells();
-        let gone = cells.iter().filter(|cell| spec.layer.node(&cell.name).is_none());
+        let gone = cells
+            .iter()
+            .filter(|cell| spec.layer.node(&cell.name).is_none());
         gone.map(|cell| cell.path.clone()).collect()
     }
 
@@ -226,7 +262,8 @@ impl Engine {
             .filter_map(|cell| Some(cell.record()?.machine?.process.pid))
             .collect();
         let word = format!("nestlab:{lab_id}:");
-        for process in nestlab_sys::proc::find(|argv| argv.iter().any(|arg| arg.starts_with(&word))) {
+        for process in nestlab_sys::proc::find(|argv| argv.iter().any(|arg| arg.starts_with(&word)))
+        {
             if known.contains(&process.pid) {
                 continue;
             }

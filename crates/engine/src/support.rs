@@ -27,13 +27,22 @@ impl Engine {
     pub(crate) async fn chain(&self) -> String {
         match self.spec() {
             Ok(spec) if !spec.path.is_host() => spec.chain.clone(),
-            _ => self.0.backends.first().map_or_else(String::new, |b| b.probe_key()),
+            _ => self
+                .0
+                .backends
+                .first()
+                .map_or_else(String::new, |b| b.probe_key()),
         }
     }
 
     /// Everything proved here or told by parent and children.
     pub fn proved(&self) -> BTreeMap<String, serde_json::Value> {
-        self.0.support.proved.lock().expect("no holder panics").clone()
+        self.0
+            .support
+            .proved
+            .lock()
+            .expect("no holder panics")
+            .clone()
     }
 
     /// Takes over what another level proved, and keeps it where this level can.
@@ -41,7 +50,11 @@ impl Engine {
         let all = {
             let mut proved = self.0.support.proved.lock().expect("no holder panics");
             let before = proved.len();
-            proved.extend(facts.iter().map(|(chain, fact)| (chain.clone(), fact.clone())));
+            proved.extend(
+                facts
+                    .iter()
+                    .map(|(chain, fact)| (chain.clone(), fact.clone())),
+            );
             if proved.len() == before {
                 return;
             }
@@ -56,9 +69,18 @@ impl Engine {
 
     /// Reads what earlier labs proved.
     pub(crate) fn recall(&self) {
-        let kept = self.0.ground.proved_file().map(|path| crate::record::read(&path));
+        let kept = self
+            .0
+            .ground
+            .proved_file()
+            .map(|path| crate::record::read(&path));
         if let Some(Ok(Some(facts))) = kept {
-            self.0.support.proved.lock().expect("no holder panics").extend::<BTreeMap<_, _>>(facts);
+            self.0
+                .support
+                .proved
+                .lock()
+                .expect("no holder panics")
+                .extend::<BTreeMap<_, _>>(facts);
         }
     }
 
@@ -70,16 +92,26 @@ impl Engine {
         kit: &KitParts,
     ) -> Result<Choice, Fault> {
         if node.accel == AcceleratorChoice::Tcg {
-            return Ok(Choice { accelerator: Accelerator::Tcg, note: None });
+            return Ok(Choice {
+                accelerator: Accelerator::Tcg,
+                note: None,
+            });
         }
         let support = self.support(backend, kit).await;
-        let kvm = support.accelerators.iter().find(|f| f.accelerator == Accelerator::Kvm);
+        let kvm = support
+            .accelerators
+            .iter()
+            .find(|f| f.accelerator == Accelerator::Kvm);
         let why = kvm.map_or_else(|| "it was not found".to_owned(), |f| f.reason.clone());
         match support.best() {
-            Some(Accelerator::Kvm) => Ok(Choice { accelerator: Accelerator::Kvm, note: None }),
-            Some(Accelerator::Tcg) if node.accel == AcceleratorChoice::Auto => {
-                Ok(Choice { accelerator: Accelerator::Tcg, note: Some(why) })
-            }
+            Some(Accelerator::Kvm) => Ok(Choice {
+                accelerator: Accelerator::Kvm,
+                note: None,
+            }),
+            Some(Accelerator::Tcg) if node.accel == AcceleratorChoice::Auto => Ok(Choice {
+                accelerator: Accelerator::Tcg,
+                note: Some(why),
+            }),
             found => Err(no_accelerator(node, found, &support, why)),
         }
     }
@@ -88,7 +120,10 @@ impl Engine {
     async fn support(&self, backend: &Arc<dyn Backend>, kit: &KitParts) -> Support {
         let key = format!("{} | {}", self.chain().await, backend.name());
         let _one = self.0.support.probing.lock().await;
-        let known = self.proved().remove(&key).and_then(|v| serde_json::from_value(v).ok());
+        let known = self
+            .proved()
+            .remove(&key)
+            .and_then(|v| serde_json::from_value(v).ok());
         if let Some(support) = known {
             return support;
         }
@@ -107,18 +142,32 @@ impl Engine {
     }
 }
 
-fn no_accelerator(node: &Node, found: Option<Accelerator>, support: &Support, why: String) -> Fault {
-    let hint = support.accelerators.iter().find_map(|finding| finding.hint.clone());
+fn no_accelerator(
+    node: &Node,
+    found: Option<Accelerator>,
+    support: &Support,
+    why: String,
+) -> Fault {
+    let hint = support
+        .accelerators
+        .iter()
+        .find_map(|finding| finding.hint.clone());
     let fault = match found {
-        Some(_) => Fault::new(format!("Node `{}` asks for KVM, which does not work here: {why}", node.name))
-            .with_hint("Set `accel: auto` or `accel: tcg` (slower)"),
+        Some(_) => Fault::new(format!(
+            "Node `{}` asks for KVM, which does not work here: {why}",
+            node.name
+        ))
+        .with_hint("Set `accel: auto` or `accel: tcg` (slower)"),
         None => {
             let reasons: Vec<String> = support
                 .accelerators
                 .iter()
                 .map(|finding| format!("{}: {}", finding.accelerator, finding.reason))
                 .collect();
-            Fault::new(format!("No accelerator works here ({})", reasons.join("; ")))
+            Fault::new(format!(
+                "No accelerator works here ({})",
+                reasons.join("; ")
+            ))
         }
     };
     fault.with_optional_hint(hint)

@@ -16,7 +16,9 @@ mod size;
 mod state;
 
 pub use event::{Event, EventKind, LogStream};
-pub use image::{Digest, FileSource, ImageSpec, ParseDigestError, Recipe, RecipeFile, builtin_images};
+pub use image::{
+    Digest, FileSource, ImageSpec, ParseDigestError, Recipe, RecipeFile, builtin_images,
+};
 pub use lab::{
     Accelerator, AcceleratorChoice, Boot, Dependency, DependencyCondition, DiskSpec, Endpoint, Lab,
     Layer, Network, NetworkMode, Node, NodeKind,
@@ -25,6 +27,6 @@ pub use mac::Mac;
 pub use name::{ImageName, LabName, NameError, NetworkName, NodeName};
 pub use path::{NodePath, ParsePathError};
 pub use port::{ParsePortError, PortForward, Protocol};
-pub use provision::{FileCopy, Probe, ProbeCheck, Provisioner, ProvisionAction, RunPolicy};
+pub use provision::{FileCopy, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy};
 pub use size::{ByteSize, ParseSizeError};
 pub use state::{LayerStatus, NodeState, NodeStatus, Stage};

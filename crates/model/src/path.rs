@@ -144,7 +144,10 @@ mod tests {
         let path: NodePath = "l1/consul-1".parse().unwrap();
         assert_eq!(path.level(), 2);
         let (first, rest) = path.split_first().unwrap();
-        assert_eq!((first.as_str(), rest.to_string().as_str()), ("l1", "consul-1"));
+        assert_eq!(
+            (first.as_str(), rest.to_string().as_str()),
+            ("l1", "consul-1")
+        );
         assert!("l1".parse::<NodePath>().unwrap().contains(&path));
         assert!("l1/../x".parse::<NodePath>().is_err());
         assert_eq!(".".parse::<NodePath>().unwrap(), NodePath::host());

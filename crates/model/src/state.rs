@@ -156,6 +156,8 @@ impl LayerStatus {
 
     /// Whether every node of the tree is ready.
     pub fn all_ready(&self) -> bool {
-        self.walk().iter().all(|node| node.state == NodeState::Ready)
+        self.walk()
+            .iter()
+            .all(|node| node.state == NodeState::Ready)
     }
 }

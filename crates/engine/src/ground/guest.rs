@@ -25,7 +25,10 @@ pub struct GuestGround {
 impl GuestGround {
     /// A ground with the kit mounted at `kit_dir`.
     pub fn new(kit_dir: PathBuf) -> Self {
-        Self { kit_dir, network: Mutex::default() }
+        Self {
+            kit_dir,
+            network: Mutex::default(),
+        }
     }
 
     async fn network(&self) -> Result<Arc<LayerNetwork>, Fault> {
@@ -56,13 +59,19 @@ impl Ground for GuestGround {
                 tracing::debug!(module, %error, "not loaded");
             }
         }
-        let network = LayerNetwork::up(Place::Machine, "inside", layer).await.map_err(network_fault)?;
+        let network = LayerNetwork::up(Place::Machine, "inside", layer)
+            .await
+            .map_err(network_fault)?;
         *self.network.lock().await = Some(Arc::new(network));
         Ok(())
     }
 
     async fn tap(&self, node: &NodeName, network: &NetworkName) -> Result<String, Fault> {
-        self.network().await?.ensure_tap(node, network).await.map_err(network_fault)
+        self.network()
+            .await?
+            .ensure_tap(node, network)
+            .await
+            .map_err(network_fault)
     }
 
     async fn remove_taps(&self, node: &NodeName) -> Result<(), Fault> {
@@ -95,10 +104,19 @@ impl Ground for GuestGround {
         _progress: Progress<'_>,
     ) -> Result<BaseImage, Fault> {
         match source {
-            ImageSource::Serial { digest, serial, format, virtual_size } => Ok(BaseImage {
+            ImageSource::Serial {
+                digest,
+                serial,
+                format,
+                virtual_size,
+            } => Ok(BaseImage {
                 digest: *digest,
                 path: device(serial)?,
-                format: if format == "qcow2" { DiskFormat::Qcow2 } else { DiskFormat::Raw },
+                format: if format == "qcow2" {
+                    DiskFormat::Qcow2
+                } else {
+                    DiskFormat::Raw
+                },
                 virtual_size: *virtual_size,
             }),
             ImageSource::Spec(_) => Err(Fault::new(format!(

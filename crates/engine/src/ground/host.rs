@@ -79,7 +79,10 @@ impl HostGround {
     ) -> Result<LabNamespace, Fault> {
         let mut command = self.keeper_command.clone();
         command.push(self.lab_id.clone().into());
-        match LabNamespace::adopt(command.clone(), known.keeper, machines).await.map_err(network_fault)? {
+        match LabNamespace::adopt(command.clone(), known.keeper, machines)
+            .await
+            .map_err(network_fault)?
+        {
             Some(found) => Ok(found),
             None => LabNamespace::create(command).await.map_err(network_fault),
         }
@@ -91,10 +94,16 @@ impl HostGround {
         known: &PlaceRecord,
         namespace: &LabNamespace,
     ) -> Result<Option<Gateway>, Fault> {
-        if !layer.networks.iter().any(|network| network.mode == NetworkMode::Nat) {
+        if !layer
+            .networks
+            .iter()
+            .any(|network| network.mode == NetworkMode::Nat)
+        {
             return Ok(None);
         }
-        Gateway::ensure(known.gateway, namespace).await.map_err(network_fault)
+        Gateway::ensure(known.gateway, namespace)
+            .await
+            .map_err(network_fault)
     }
 }
 
@@ -110,21 +119,39 @@ impl Ground for HostGround {
             gateway: gateway.as_ref().map(Gateway::process),
         };
         record::write(&self.record_path(), &now)?;
-        let network = LayerNetwork::up(Place::Lab(namespace.namespaces().clone()), &self.lab_id, layer)
-            .await
-            .map_err(network_fault)?;
-        *place = Some(Standing { namespace, network: Arc::new(network), gateway });
+        let network = LayerNetwork::up(
+            Place::Lab(namespace.namespaces().clone()),
+            &self.lab_id,
+            layer,
+        )
+        .await
+        .map_err(network_fault)?;
+        *place = Some(Standing {
+            namespace,
+            network: Arc::new(network),
+            gateway,
+        });
         Ok(())
     }
 
     async fn tap(&self, node: &NodeName, network: &NetworkName) -> Result<String, Fault> {
-        let layer = self.place.lock().await.as_ref().map(|place| place.network.clone());
+        let layer = self
+            .place
+            .lock()
+            .await
+            .as_ref()
+            .map(|place| place.network.clone());
         let layer = layer.ok_or_else(|| Fault::new("The networks of the lab are not up"))?;
         layer.ensure_tap(node, network).await.map_err(network_fault)
     }
 
     async fn remove_taps(&self, node: &NodeName) -> Result<(), Fault> {
-        let layer = self.place.lock().await.as_ref().map(|place| place.network.clone());
+        let layer = self
+            .place
+            .lock()
+            .await
+            .as_ref()
+            .map(|place| place.network.clone());
         match layer {
             Some(layer) => layer.remove_node(node).await.map_err(network_fault),
             None => Ok(()),
@@ -132,11 +159,19 @@ impl Ground for HostGround {
     }
 
     async fn place(&self) -> Option<Namespaces> {
-        self.place.lock().await.as_ref().map(|place| place.namespace.namespaces().clone())
+        self.place
+            .lock()
+            .await
+            .as_ref()
+            .map(|place| place.namespace.namespaces().clone())
     }
 
     async fn keeper(&self) -> Option<ProcessId> {
-        self.place.lock().await.as_ref().map(|place| place.namespace.keeper())
+        self.place
+            .lock()
+            .await
+            .as_ref()
+            .map(|place| place.namespace.keeper())
     }
 
     async fn resolver(&self) -> Option<IpAddr> {
@@ -151,12 +186,19 @@ impl Ground for HostGround {
         progress: Progress<'_>,
     ) -> Result<BaseImage, Fault> {
         let ImageSource::Spec(spec) = source else {
-            return Err(Fault::new(format!("The image `{name}` lies on a disk that the host does not have")));
+            return Err(Fault::new(format!(
+                "The image `{name}` lies on a disk that the host does not have"
+            )));
         };
-        let image = self.store.ensure(name, spec, progress).await.map_err(|error| {
-            let hint = error.hint();
-            Fault::caused(format!("Cannot get the image `{name}`"), &error).with_optional_hint(hint)
-        })?;
+        let image = self
+            .store
+            .ensure(name, spec, progress)
+            .await
+            .map_err(|error| {
+                let hint = error.hint();
+                Fault::caused(format!("Cannot get the image `{name}`"), &error)
+                    .with_optional_hint(hint)
+            })?;
         Ok(BaseImage {
             digest: image.digest,
             path: image.disk,
@@ -172,10 +214,13 @@ impl Ground for HostGround {
         let kit = self
             .kit
             .get_or_try_init(|| async {
-                self.store.ensure_kit(&self.kit_sources, progress).await.map_err(|error| {
-                    let hint = error.hint();
-                    Fault::caused("Cannot make the kit", &error).with_optional_hint(hint)
-                })
+                self.store
+                    .ensure_kit(&self.kit_sources, progress)
+                    .await
+                    .map_err(|error| {
+                        let hint = error.hint();
+                        Fault::caused("Cannot make the kit", &error).with_optional_hint(hint)
+                    })
             })
             .await?;
         Ok(KitParts {
