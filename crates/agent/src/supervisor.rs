@@ -74,10 +74,10 @@ pub async fn run(config: SupervisorConfig) -> Result<(), Fault> {
     }
     engine.end_orphans(&config.lab_id).await;
     let ports = Arc::new(Ports::new(engine.clone()));
-    if let (Ok(spec), false) = (engine.spec(), engine.is_idle()) {
-        if let Err(fault) = ports.open(&spec.layer).await {
-            tracing::warn!(%fault, "not every port is forwarded");
-        }
+    if let (Ok(spec), false) = (engine.spec(), engine.is_idle())
+        && let Err(fault) = ports.open(&spec.layer).await
+    {
+        tracing::warn!(%fault, "not every port is forwarded");
     }
     let socket = SupervisorConfig::socket(&config.run_dir);
     serve(&config, &socket, engine, ports).await?;

@@ -7,7 +7,7 @@ use crate::{BaseImage, Fault, KitParts, disks, link, lower};
 use nestlab_backend::{BootSpec, Disk, DiskFormat, Machine, MachineSpec, Nic};
 use nestlab_model::{EventKind, FileSource, Node, NodeState, Stage};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Engine {
@@ -75,9 +75,9 @@ impl Engine {
     }
 
     /// The user's own kernel or initramfs, or the kit's.
-    fn boot_file(&self, own: &Option<FileSource>, kit: &PathBuf) -> Result<PathBuf, Fault> {
+    fn boot_file(&self, own: &Option<FileSource>, kit: &Path) -> Result<PathBuf, Fault> {
         match own {
-            None => Ok(kit.clone()),
+            None => Ok(kit.to_owned()),
             Some(FileSource::Host(path)) => Ok(path.clone()),
             Some(FileSource::Blob(digest)) => Ok(self.blobs().join(digest.hex())),
             Some(other) => Err(Fault::new(format!("A kernel cannot come from {other:?}"))),
@@ -173,9 +173,9 @@ async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>) {
 /// The node's own disks, then what is shared read-only: the kit, and the images
 /// of everything that stands inside.
 fn all_disks(own: Vec<Disk>, kit: &KitParts, inner: &[BaseImage]) -> Vec<Disk> {
-    let shared = |serial: String, path: &PathBuf, format| Disk {
+    let shared = |serial: String, path: &Path, format| Disk {
         serial,
-        path: path.clone(),
+        path: path.to_owned(),
         format,
         read_only: true,
     };

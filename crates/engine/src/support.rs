@@ -60,10 +60,10 @@ impl Engine {
             }
             proved.clone()
         };
-        if let Some(path) = self.0.ground.proved_file() {
-            if let Err(error) = crate::record::write(&path, &all) {
-                tracing::warn!(%error, "cannot keep what was proved");
-            }
+        if let Some(path) = self.0.ground.proved_file()
+            && let Err(error) = crate::record::write(&path, &all)
+        {
+            tracing::warn!(%error, "cannot keep what was proved");
         }
     }
 
