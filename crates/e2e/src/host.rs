@@ -72,6 +72,12 @@ fn is_zombie(pid: u32) -> bool {
         .is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
+/// Who runs the tests.
+pub(crate) fn user_id() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid())
+}
+
 /// Sends a signal to one process, by number.
 pub(crate) fn kill(pid: u32, signal: &str) {
     let _ = Command::new("kill")

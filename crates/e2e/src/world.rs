@@ -6,12 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The ordinary user: "nobody" nearly everywhere.
+const USER: u32 = 65534;
+
 /// Folders of its own, the host as it was, and the real program.
 pub struct World {
     folder: tempfile::TempDir,
     before: HostSnapshot,
     program: PathBuf,
     store: PathBuf,
+    /// What the program is run by, if not by us: see `become_ordinary_user`.
+    runner: Vec<String>,
 }
 
 impl World {
@@ -38,7 +43,49 @@ impl World {
             before: HostSnapshot::take(),
             program,
             store: from_env("NESTLAB_STORE", "target/e2e-store"),
+            runner: Vec::new(),
         }
+    }
+
+    /// From now on the program runs as a user without any privilege, who has
+    /// copies of the program and of the images. Where this machine keeps
+    /// /dev/net/tun to root, the user sees one as ordinary machines have it, in
+    /// a mount namespace of its own.
+    ///
+    /// # Errors
+    /// Why this machine cannot do that.
+    pub fn become_ordinary_user(&mut self) -> Result<(), String> {
+        if host::user_id() != 0 {
+            return Ok(());
+        }
+        let folder = self.path().to_owned();
+        let store = folder.join("store");
+        let program = folder.join("nestlab");
+        let script = format!(
+            "set -e; cp -r --sparse=always {} {}; cp {} {}; chown -R {USER}:{USER} {}; unshare --mount true",
+            self.store.display(),
+            store.display(),
+            self.program.display(),
+            program.display(),
+            folder.display(),
+        );
+        let copied = Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .map_err(|e| e.to_string())?;
+        if !copied.status.success() {
+            return Err(String::from_utf8_lossy(&copied.stderr).trim().to_owned());
+        }
+        let tun = folder.join("tun");
+        let wrap = format!(
+            "test -e {0} || mknod -m 666 {0} c 10 200; mount --bind {0} /dev/net/tun; exec setpriv --reuid={USER} --regid={USER} --clear-groups \"$@\"",
+            tun.display()
+        );
+        self.runner = ["unshare", "--mount", "sh", "-c", &wrap, "sh"]
+            .map(String::from)
+            .to_vec();
+        (self.store, self.program) = (store, program);
+        Ok(())
     }
 
     /// The world's folder.
@@ -48,17 +95,18 @@ impl World {
 
     /// An example of the repository, copied here so that a test may change it.
     pub fn example(&self, name: &str) -> PathBuf {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../examples")
-            .join(name);
-        let to = self.path().join(name);
-        let copied = Command::new("cp").arg("-r").arg(&from).arg(&to).status();
-        assert!(
-            copied.is_ok_and(|status| status.success()),
-            "cannot copy {}",
-            from.display()
-        );
-        to
+        // All of them: one example may use the scripts of another.
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let to = self.path().join("examples");
+        if !to.exists() {
+            let copied = Command::new("cp").arg("-r").arg(&from).arg(&to).status();
+            assert!(
+                copied.is_ok_and(|status| status.success()),
+                "cannot copy {}",
+                from.display()
+            );
+        }
+        to.join(name)
     }
 
     /// A lab file of the test's own, in a folder named after it.
@@ -71,8 +119,11 @@ impl World {
 
     /// A command with nothing of the tester's own environment.
     pub fn command(&self, lab: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let words = self.runner.iter().map(Into::into);
+        let mut argv = words.chain([self.program.clone().into_os_string()]);
+        let mut command = Command::new(argv.next().expect("the program at least"));
         command
+            .args(argv)
             .args(args)
             .current_dir(if lab.exists() { lab } else { self.path() });
         command
