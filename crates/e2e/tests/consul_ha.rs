@@ -166,3 +166,23 @@ fn a_new_leader_follows_a_dead_one(world: &World, lab: &Path, servers: &[&str]) 
             .contains("blue")
     });
 }
+
+#[test]
+fn the_reference_shape_comes_up() {
+    let world = World::new();
+    let lab = world.example("consul-ha");
+    let shape = ["cpus=4", "memory=6GiB", "server_memory=1GiB"];
+    let sets: Vec<&str> = shape.iter().flat_map(|value| ["--set", value]).collect();
+    world.run(&lab, &[&["up"], sets.as_slice()].concat()).ok();
+    let server = world.node(&lab, "l1/consul-3");
+    assert_eq!(server["memory_bytes"].as_u64(), Some(1 << 30), "{server}");
+    world.eventually("three members are alive", PATIENCE, || {
+        alive(
+            &world
+                .run(&lab, &["exec", "l1/consul-1", "--", "consul", "members"])
+                .stdout,
+        ) == 3
+    });
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}

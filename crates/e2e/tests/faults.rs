@@ -239,3 +239,32 @@ fn a_guest_that_floods_its_console_and_its_link_stays_bounded() {
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
 }
+
+#[test]
+fn a_guest_that_restarts_by_itself_is_set_up_again() {
+    let world = World::new();
+    let lab = world.lab(
+        "restart",
+        &format!(
+            "{ONE}    provision:\n      - inline: echo boot >> /root/boots\n        run: always\n"
+        ),
+    );
+    world.run(&lab, &["up"]).ok();
+    // The init takes SIGINT as the kernel's Ctrl-Alt-Delete: it restarts.
+    world.run(
+        &lab,
+        &["exec", "a", "--", "sh", "-c", "kill -INT 1; sleep 60"],
+    );
+    world.eventually("it was set up again", Duration::from_secs(120), || {
+        let boots = world
+            .run(&lab, &["exec", "a", "--", "cat", "/root/boots"])
+            .stdout;
+        boots == "boot\nboot\n" && world.state(&lab, "a") == "ready"
+    });
+    world
+        .run(&lab, &["exec", "a", "--", "hostname"])
+        .ok()
+        .says("a");
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
