@@ -2,7 +2,7 @@
 
 use crate::cell::{Boot, Live, NodeCell};
 use crate::engine::Engine;
-use crate::{Fault, lower, parcel, probe, provision};
+use crate::{Fault, lower, probe, provision};
 use nestlab_api::client::Client;
 use nestlab_api::message::{
     Configure, HostEntry, InterfaceConfig, LayerSpec, ProvisionChoice, UpRequest,
@@ -273,7 +273,6 @@ impl Rise<'_> {
 
     async fn copy_files(&self, agent: &Client) -> Result<(), Fault> {
         for copy in &self.node.files {
-            let digest = parcel::digest_of(format!("{copy:?}").as_bytes()).to_string();
             provision::send_file(agent, copy, self.engine.blobs())
                 .await
                 .map_err(|fault| {
@@ -282,7 +281,6 @@ impl Rise<'_> {
                         copy.target, self.cell.path
                     ))
                 })?;
-            tracing::debug!(%digest, target = copy.target, "copied");
         }
         Ok(())
     }

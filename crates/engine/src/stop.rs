@@ -112,6 +112,28 @@ impl Engine {
         Ok(meant)
     }
 
+    /// Hands the stopping of nodes inside a node to its agent.
+    async fn stop_below(
+        &self,
+        cell: &NodeCell,
+        paths: Vec<NodePath>,
+        request: &StopRequest,
+        verb: Verb,
+    ) -> Result<(), Fault> {
+        let agent = self.agent(&cell.name)?;
+        let inner = StopRequest {
+            paths,
+            ..request.clone()
+        };
+        let (word, stopped) = match verb {
+            Verb::Halt => ("halt", agent.halt(&inner).await),
+            Verb::Destroy => ("destroy", agent.destroy(&inner).await),
+        };
+        stopped
+            .map(drop)
+            .map_err(|error| Fault::caused(format!("Cannot {word} inside `{}`", cell.path), &error))
+    }
+
     async fn halt_node(
         &self,
         cell: Arc<NodeCell>,
@@ -119,14 +141,7 @@ impl Engine {
         request: &StopRequest,
     ) -> Result<(), Fault> {
         if !below.is_empty() {
-            let agent = self.agent(&cell.name)?;
-            let inner = StopRequest {
-                paths: below,
-                ..request.clone()
-            };
-            return agent.halt(&inner).await.map(drop).map_err(|error| {
-                Fault::caused(format!("Cannot halt inside `{}`", cell.path), &error)
-            });
+            return self.stop_below(&cell, below, request, Verb::Halt).await;
         }
         let _work = cell.interrupt().await;
         let Some(live) = cell.live() else {
@@ -152,13 +167,7 @@ impl Engine {
     }
 
     async fn end(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
-        live.machine.kill().await.map_err(|error| {
-            Fault::caused(
-                format!("Cannot stop the machine of `{}`", cell.path),
-                &error,
-            )
-        })?;
-        cell.set_live(None);
+        pull_the_plug(cell, live).await?;
         if let Some(record) = cell.record() {
             cell.amend(&record.node, |record| {
                 record.machine = None;
@@ -175,25 +184,12 @@ impl Engine {
         request: &StopRequest,
     ) -> Result<(), Fault> {
         if !below.is_empty() {
-            let agent = self.agent(&cell.name)?;
-            let inner = StopRequest {
-                paths: below,
-                ..request.clone()
-            };
-            return agent.destroy(&inner).await.map(drop).map_err(|error| {
-                Fault::caused(format!("Cannot destroy inside `{}`", cell.path), &error)
-            });
+            return self.stop_below(&cell, below, request, Verb::Destroy).await;
         }
         let _work = cell.interrupt().await;
         cell.enter(NodeState::Halting);
         if let Some(live) = cell.live() {
-            live.machine.kill().await.map_err(|error| {
-                Fault::caused(
-                    format!("Cannot stop the machine of `{}`", cell.path),
-                    &error,
-                )
-            })?;
-            cell.set_live(None);
+            pull_the_plug(&cell, &live).await?;
         }
         self.0.ground.remove_taps(&cell.name).await?;
         cell.erase()?;
@@ -209,6 +205,25 @@ impl Engine {
             self.forget(name);
         }
     }
+}
+
+/// Which of the two ways to stop.
+#[derive(Clone, Copy)]
+enum Verb {
+    Halt,
+    Destroy,
+}
+
+/// Ends a node's machine at once.
+async fn pull_the_plug(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+    live.machine.kill().await.map_err(|error| {
+        Fault::caused(
+            format!("Cannot stop the machine of `{}`", cell.path),
+            &error,
+        )
+    })?;
+    cell.set_live(None);
+    Ok(())
 }
 
 /// Asks the guest to end: what is inside it first, then itself, by its agent or
