@@ -1,6 +1,7 @@
 //! The engine's handle, and what its parts share.
 
 use crate::cell::NodeCell;
+use crate::node::Begun;
 use crate::record;
 use crate::support::SupportTable;
 use crate::{BaseImage, ConsoleSession, Fault, Ground, KitParts, Progress};
@@ -220,12 +221,13 @@ impl Engine {
             .nodes
             .iter()
             .filter(|node| wanted.contains_key(&node.name));
+        let begun = Begun::new(wanted.keys());
         join_all(nodes.map(|node| {
             let inner = UpRequest {
                 paths: wanted[&node.name].clone(),
                 provision: request.provision.clone(),
             };
-            self.bring_up(node, inner)
+            self.bring_up(node, inner, &begun)
         }))
         .await;
         let status = self.status().await;

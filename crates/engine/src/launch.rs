@@ -9,14 +9,17 @@ use nestlab_model::{EventKind, FileSource, Node, NodeState, Stage};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 
 impl Engine {
     /// Starts a node's machine. If the caller goes away in the middle, the
-    /// machine is still written down, so that it can be found again.
+    /// machine is still written down, so that it can be found again; `work`,
+    /// the node's lock, is held until then.
     pub(crate) async fn launch(
         &self,
         cell: &Arc<NodeCell>,
         node: &Node,
+        work: &Arc<OwnedMutexGuard<()>>,
     ) -> Result<Live, (Stage, Fault)> {
         let image = async {
             cell.enter_stage(Stage::Image);
@@ -34,7 +37,7 @@ impl Engine {
             .machine_spec(cell, node, &kit, own, &inner)
             .await
             .map_err(|fault| (Stage::Launch, fault))?;
-        self.create(cell, node, spec)
+        self.create(cell, node, spec, work.clone())
             .await
             .map_err(|fault| (Stage::Launch, fault))
     }
@@ -109,6 +112,7 @@ impl Engine {
         cell: &Arc<NodeCell>,
         node: &Node,
         spec: MachineSpec,
+        work: Arc<OwnedMutexGuard<()>>,
     ) -> Result<Live, Fault> {
         let backend = self.backend(node)?;
         let place = self.0.ground.place().await;
@@ -116,6 +120,7 @@ impl Engine {
         // A task of its own: a VMM that was started is written down even if
         // nobody waits for it any more.
         let task = tokio::spawn(async move {
+            let _work = work;
             let machine = backend.create(&spec, place.as_ref()).await?;
             cell.amend(&node, |record| {
                 record.node = node.clone();

@@ -7,9 +7,11 @@ use nestlab_api::client::Client;
 use nestlab_api::message::{
     Configure, HostEntry, InterfaceConfig, LayerSpec, ProvisionChoice, UpRequest,
 };
-use nestlab_model::{DependencyCondition, EventKind, Node, NodeState, Stage};
+use nestlab_model::{DependencyCondition, EventKind, Node, NodeName, NodeState, Stage};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{OwnedMutexGuard, watch};
 
 /// How long a guest may take from power-on until its agent answers. Three
 /// levels of emulation on two busy cores take well under a third of it.
@@ -20,14 +22,16 @@ const RESTART: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Brings one node up. Its state tells how that went.
-    pub(crate) async fn bring_up(&self, node: &Node, request: UpRequest) {
+    pub(crate) async fn bring_up(&self, node: &Node, request: UpRequest, begun: &Begun) {
         let Ok(cell) = self.cell(&node.name) else {
-            return;
+            return begun.tell(&node.name);
         };
-        let _work = cell.work.clone().lock_owned().await;
+        let work = Arc::new(cell.work.clone().lock_owned().await);
         if self.nothing_to_do(&cell, node, &request).await {
-            return;
+            return begun.tell(&node.name);
         }
+        cell.enter_stage(Stage::Waiting);
+        begun.tell(&node.name);
         let interrupted = Interrupted(&cell);
         let mut interrupts = cell.watch_interrupts();
         let rise = Rise {
@@ -35,6 +39,8 @@ impl Engine {
             cell: &cell,
             node,
             request,
+            begun,
+            work,
         };
         tokio::select! {
             result = rise.run() => match result {
@@ -54,7 +60,8 @@ impl Engine {
             .and_then(|spec| spec.layer.node(&cell.name).cloned());
         if let Some(node) = node {
             cell.enter_stage(Stage::Boot);
-            self.bring_up(&node, UpRequest::default()).await;
+            self.bring_up(&node, UpRequest::default(), &Begun::default())
+                .await;
         }
     }
 
@@ -77,6 +84,33 @@ impl Engine {
                 .await
                 .is_ok_and(|report| !report.status.nodes.is_empty() && report.status.all_ready()),
             None => false,
+        }
+    }
+}
+
+/// Which nodes of one `up` have left the state they were in before it: what
+/// failed then says nothing about now.
+#[derive(Default)]
+pub(crate) struct Begun(BTreeMap<NodeName, watch::Sender<bool>>);
+
+impl Begun {
+    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a NodeName>) -> Self {
+        Self(
+            names
+                .map(|name| (name.clone(), watch::Sender::new(false)))
+                .collect(),
+        )
+    }
+
+    fn tell(&self, name: &NodeName) {
+        if let Some(begun) = self.0.get(name) {
+            begun.send_replace(true);
+        }
+    }
+
+    async fn wait(&self, name: &NodeName) {
+        if let Some(begun) = self.0.get(name) {
+            let _ = begun.subscribe().wait_for(|begun| *begun).await;
         }
     }
 }
@@ -105,6 +139,9 @@ struct Rise<'a> {
     cell: &'a Arc<NodeCell>,
     node: &'a Node,
     request: UpRequest,
+    begun: &'a Begun,
+    /// The node's lock. Shared with a launch, which may outlast this.
+    work: Arc<OwnedMutexGuard<()>>,
 }
 
 impl Rise<'_> {
@@ -115,7 +152,7 @@ impl Rise<'_> {
                 self.note_changes();
                 live
             }
-            None => self.engine.launch(self.cell, self.node).await?,
+            None => self.engine.launch(self.cell, self.node, &self.work).await?,
         };
         let mut boots = self.cell.watch_boots();
         loop {
@@ -217,6 +254,7 @@ impl Rise<'_> {
     async fn wait_for_others(&self) -> Result<(), Fault> {
         for dependency in &self.node.depends_on {
             let other = self.engine.cell(&dependency.node)?;
+            self.begun.wait(&dependency.node).await;
             let mut state = other.watch_state();
             let reached = state
                 .wait_for(|state| settled(state, dependency.condition).is_some())
