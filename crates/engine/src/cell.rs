@@ -3,6 +3,7 @@
 use crate::Fault;
 use crate::console::ConsoleHub;
 use crate::record::{self, NodeRecord};
+use futures::FutureExt;
 use nestlab_api::client::Client;
 use nestlab_backend::Machine;
 use nestlab_model::{Event, EventKind, Node, NodeName, NodePath, NodeState, Stage};
@@ -186,6 +187,23 @@ impl NodeCell {
 
     pub fn live(&self) -> Option<Live> {
         self.live.borrow().clone()
+    }
+
+    /// The machine, if it runs. Lets go of one that has ended, should nobody
+    /// have noticed yet.
+    pub fn live_now(&self) -> Option<Live> {
+        let live = self.live()?;
+        if live.machine.wait().now_or_never().is_none() {
+            return Some(live);
+        }
+        self.set_live(None);
+        None
+    }
+
+    /// Whether this is the machine in care.
+    pub fn holds(&self, machine: &Arc<dyn Machine>) -> bool {
+        self.live()
+            .is_some_and(|live| Arc::ptr_eq(&live.machine, machine))
     }
 
     pub fn set_live(&self, live: Option<Live>) {

@@ -9,7 +9,7 @@ use nestlab_model::{EventKind, FileSource, Node, NodeState, Stage};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 impl Engine {
     /// Starts a node's machine. If the caller goes away in the middle, the
@@ -139,17 +139,26 @@ impl Engine {
         let (console, console_task) =
             ConsoleHub::start(machine.console(), cell.log_path("console"));
         let (agent, link_task) = link::maintain(machine.link(), cell, self);
-        let watcher = tokio::spawn(watch_end(cell.clone(), machine.clone()));
+        let (held, in_care) = oneshot::channel();
+        let watcher = tokio::spawn(watch_end(cell.clone(), machine.clone(), in_care));
         let tasks = vec![console_task, link_task, watcher.abort_handle()];
         let live = Live::new(machine, agent, console, tasks);
         cell.set_live(Some(live.clone()));
+        let _ = held.send(());
         live
     }
 }
 
 /// Notices that a machine has ended though nobody asked it to.
-async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>) {
+async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>, in_care: oneshot::Receiver<()>) {
+    if in_care.await.is_err() {
+        return;
+    }
     let exit = machine.wait().await;
+    // An operation may have noticed first, and started another machine.
+    if !cell.holds(&machine) {
+        return;
+    }
     let state = cell.state();
     let expected = matches!(
         state,

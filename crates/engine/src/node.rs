@@ -147,7 +147,7 @@ struct Rise<'a> {
 impl Rise<'_> {
     async fn run(&self) -> Step<()> {
         self.at(Stage::Waiting, self.wait_for_others()).await?;
-        let live = match self.cell.live() {
+        let live = match self.cell.live_now() {
             Some(live) => {
                 self.note_changes();
                 live

@@ -72,12 +72,13 @@ impl Engine {
             cell.enter(NodeState::Halted);
             return Ok(false);
         };
-        self.hold(cell, machine);
+        // First: should it end at once, that is the later news.
         cell.enter(if record.ready {
             NodeState::Ready
         } else {
             unfinished(cell)
         });
+        self.hold(cell, machine);
         Ok(true)
     }
 }
