@@ -1,0 +1,6 @@
+//! The engine on machines that only pretend, with real agents in them.
+
+mod any_order;
+mod bench;
+mod ground;
+mod stories;
