@@ -186,4 +186,6 @@ fn a_failed_provisioner_shows_its_last_lines_and_is_continued() {
     for name in ["first", "second"] {
         let _ = std::fs::remove_file(folder.join(format!("{name}-{}", std::process::id())));
     }
+    // Goes only if it is empty.
+    let _ = std::fs::remove_dir(folder);
 }
