@@ -30,9 +30,7 @@ demo: build ## Bring up three nested Consul servers and show that they live
 	$(DEMO) status
 	$(DEMO) exec l1/consul-1 -- consul members
 	@echo "The same, asked through a port of this machine:"
-	@exec 3<>/dev/tcp/127.0.0.1/8500; \
-	  printf 'GET /v1/catalog/nodes HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3; \
-	  sed '1,/^\r*$$/d' <&3 | tr '{' '\n' | grep -o '"Node":"[^"]*","Address":"[^"]*"'
+	@scripts/show-members 8500
 	@echo "It runs on: \`make demo-down\` removes it."
 
 demo-down: ## Remove the demo and everything it wrote
