@@ -117,15 +117,8 @@ fn engine(config: &SupervisorConfig) -> Result<Engine, Fault> {
 }
 
 fn make_private(folder: &Path) -> Result<(), Fault> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    let cannot = || format!("Cannot make {}", folder.display());
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(Fault::io(cannot()))?;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
-        .map_err(Fault::io(cannot()))
+    nestlab_sys::dir::make_private(folder)
+        .map_err(Fault::io(format!("Cannot make {}", folder.display())))
 }
 
 async fn serve(

@@ -8,7 +8,6 @@ use nestlab_model::Node;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 /// The version of the records. A reader refuses newer ones.
@@ -64,21 +63,10 @@ pub(crate) fn write<T: Serialize>(path: &Path, content: &T) -> Result<(), Fault>
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile_in(folder)?;
-    file.1.write_all(bytes)?;
-    file.1.sync_data()?;
-    std::fs::rename(&file.0, path)
-}
-
-fn tempfile_in(folder: &Path) -> std::io::Result<(std::path::PathBuf, std::fs::File)> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = folder.join(format!(".new-{}-{number}", std::process::id()));
-    let file = std::fs::File::create(&path)?;
-    Ok((path, file))
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    nestlab_sys::atomic::write_with_mode(path, bytes, 0o644)
 }
 
 /// Reads a record; `None` if there is none.
