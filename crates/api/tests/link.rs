@@ -264,3 +264,28 @@ fn round_trips_are_quick() {
         println!("a stream and a round trip: {each:?}");
     });
 }
+
+#[test]
+fn whoever_waits_on_an_abandoned_link_is_told() {
+    run(async {
+        // Takes what is said and never answers, as a guest that stands still.
+        let (ours, theirs) = duplex(64 * 1024);
+        let child = tokio::spawn(serve(theirs, |stream| {
+            tokio::spawn(async move {
+                let _held = stream;
+                std::future::pending::<()>().await
+            });
+        }));
+        let link = Link::connect(ours, PATIENCE).await.unwrap();
+        let waiting = tokio::spawn({
+            let link = link.clone();
+            async move { ask(&link, b"are you there").await }
+        });
+        tokio::task::yield_now().await;
+        link.abandon();
+        assert!(waiting.await.unwrap().is_err());
+        link.closed().await;
+        assert!(matches!(link.open().await, Err(LinkError::Closed)));
+        child.abort();
+    });
+}

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// How long one greeting may take before the socket is opened anew. The agent
 /// of a booting guest answers whenever it comes up, so this is long.
@@ -18,6 +19,17 @@ const GREETING: Duration = Duration::from_secs(600);
 
 /// How long to wait before a lost link is tried again.
 const RETRY: Duration = Duration::from_millis(50);
+
+/// How often the agent is asked for a sign of life. The question is an interrupt
+/// to the guest as well, which wakes a virtual CPU whose timer was lost.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// How long an agent may be silent before its link is given up and made anew, so
+/// that whoever waits for an answer hears that none will come. A guest under
+/// emulation on a busy machine has been seen to stand still for 20 s.
+const SILENCE: Duration = Duration::from_secs(60);
+
+const SILENT: &str = "the agent has been silent for a minute; its link is made anew";
 
 /// Starts the task that makes and re-makes the link. The receiver holds the
 /// agent while it answers.
@@ -39,8 +51,14 @@ pub(crate) fn maintain(
                 notice_boot(&engine, &cell, &client).await;
                 let forwarder =
                     has_inside.then(|| tokio::spawn(forward(client.clone(), events.clone())));
-                sender.send_replace(Some(client));
-                link.closed().await;
+                sender.send_replace(Some(client.clone()));
+                tokio::select! {
+                    () = link.closed() => {}
+                    () = fall_silent(&client) => {
+                        engine.warn(&cell.path, SILENT);
+                        link.abandon();
+                    }
+                }
                 sender.send_replace(None);
                 if let Some(forwarder) = forwarder {
                     forwarder.abort();
@@ -50,6 +68,19 @@ pub(crate) fn maintain(
         }
     });
     (receiver, task.abort_handle())
+}
+
+/// Returns when the agent has not answered for too long.
+async fn fall_silent(client: &Client) {
+    let mut heard = Instant::now();
+    loop {
+        tokio::time::sleep(BEAT).await;
+        if client.version().await.is_ok() {
+            heard = Instant::now();
+        } else if heard.elapsed() > SILENCE {
+            return;
+        }
+    }
 }
 
 /// A guest that has restarted by itself is set up again: it has lost its

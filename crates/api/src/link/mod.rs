@@ -49,7 +49,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 use yamux::{Connection, ConnectionError, Mode};
 
@@ -103,6 +103,7 @@ struct Handle {
     opens: mpsc::Sender<oneshot::Sender<yamux::Stream>>,
     permits: Arc<Semaphore>,
     closed: watch::Receiver<bool>,
+    abandoned: Arc<Notify>,
 }
 
 impl Link {
@@ -123,8 +124,13 @@ impl Link {
         let connection = Connection::new(session, multiplexing(), Mode::Client);
         let (opens, requests) = mpsc::channel(8);
         let (ended, closed) = watch::channel(false);
+        let abandoned = Arc::new(Notify::new());
+        let given_up = abandoned.clone();
         tokio::spawn(async move {
-            drive(connection, requests).await;
+            tokio::select! {
+                () = drive(connection, requests) => {}
+                () = given_up.notified() => tracing::debug!("the link was abandoned"),
+            }
             ended.send_replace(true);
         });
         let permits = Arc::new(Semaphore::new(MAX_STREAMS));
@@ -132,6 +138,7 @@ impl Link {
             opens,
             permits,
             closed,
+            abandoned,
         })))
     }
 
@@ -170,6 +177,12 @@ impl Link {
     /// Whether the peer is lost.
     pub fn is_closed(&self) -> bool {
         *self.0.closed.borrow() || self.0.opens.is_closed()
+    }
+
+    /// Gives the peer up for lost. Every stream of the link ends with an error,
+    /// and nothing more is said to the peer.
+    pub fn abandon(&self) {
+        self.0.abandoned.notify_one();
     }
 
     /// Waits until the peer is lost.
