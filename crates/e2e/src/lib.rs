@@ -7,10 +7,12 @@
 
 mod host;
 mod run;
+mod story;
 mod world;
 
 pub use host::HostSnapshot;
 pub use run::{Done, Running};
+pub use story::nested_story;
 pub use world::World;
 
 /// Says that a test did not run, and why, where everyone sees it.

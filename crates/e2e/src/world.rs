@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// The ordinary user: "nobody" nearly everywhere.
 const USER: u32 = 65534;
 
+/// How a supervisor tells of a guest whose kernel the emulator broke.
+const EMULATOR_FAULTS: [&str; 2] = ["has restarted by itself", "has been silent"];
+
 /// Folders of its own, the host as it was, and the real program.
 pub struct World {
     folder: tempfile::TempDir,
@@ -211,6 +214,19 @@ impl World {
         host::kill(pid, "KILL");
     }
 
+    /// What the labs' supervisors noticed of guests that died or stood still
+    /// though nobody touched them.
+    pub fn emulator_faults(&self) -> Vec<String> {
+        let labs = self.path().join("state/nestlab/labs");
+        let logs = self
+            .lab_ids()
+            .into_iter()
+            .filter_map(|id| std::fs::read_to_string(labs.join(id).join("supervisor.log")).ok());
+        logs.flat_map(|log| log.lines().map(String::from).collect::<Vec<_>>())
+            .filter(|line| EMULATOR_FAULTS.iter().any(|words| line.contains(words)))
+            .collect()
+    }
+
     fn lab_ids(&self) -> Vec<String> {
         let labs = self.path().join("state/nestlab/labs");
         let entries = std::fs::read_dir(labs).into_iter().flatten().flatten();
@@ -268,10 +284,13 @@ impl Drop for World {
     /// A failed test must not leave machines behind either.
     fn drop(&mut self) {
         for id in self.lab_ids() {
-            for _ in 0..2 {
-                for (pid, _) in host::processes_with(&id) {
-                    host::kill(pid, "KILL");
+            for _ in 0..50 {
+                let left = host::processes_with(&id);
+                if left.is_empty() {
+                    break;
                 }
+                left.iter().for_each(|(pid, _)| host::kill(*pid, "KILL"));
+                std::thread::sleep(Duration::from_millis(100));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The reference lab: three Consul servers in machines inside a machine.
 
-use nestlab_e2e::World;
+use nestlab_e2e::{World, nested_story};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -43,7 +43,10 @@ fn alive(members: &str) -> usize {
 
 #[test]
 fn the_nested_cluster_comes_up_survives_its_leader_and_goes() {
-    let world = World::new();
+    nested_story(the_cluster_lives);
+}
+
+fn the_cluster_lives(world: &World) {
     let lab = world.example("consul-ha");
     world.run(&lab, &["up"]).ok();
     let servers = ["l1/consul-1", "l1/consul-2", "l1/consul-3"];
@@ -61,7 +64,7 @@ fn the_nested_cluster_comes_up_survives_its_leader_and_goes() {
                 .stdout,
         ) == 3
     });
-    let port = port(&world, &lab);
+    let port = port(world, &lab);
     world.eventually("a leader is known through the port", PATIENCE, || {
         http(port, "/v1/status/leader").contains(":8300")
     });
@@ -109,7 +112,7 @@ fn the_nested_cluster_comes_up_survives_its_leader_and_goes() {
         "two levels down"
     );
 
-    a_new_leader_follows_a_dead_one(&world, &lab, &servers);
+    a_new_leader_follows_a_dead_one(world, &lab, &servers);
 
     // `up` brings the dead one back into the cluster.
     world.run(&lab, &["up"]).ok();
@@ -169,7 +172,10 @@ fn a_new_leader_follows_a_dead_one(world: &World, lab: &Path, servers: &[&str]) 
 
 #[test]
 fn the_reference_shape_comes_up() {
-    let world = World::new();
+    nested_story(the_reference_shape);
+}
+
+fn the_reference_shape(world: &World) {
     let lab = world.example("consul-ha");
     let shape = ["cpus=4", "memory=6GiB", "server_memory=1GiB"];
     let sets: Vec<&str> = shape.iter().flat_map(|value| ["--set", value]).collect();

@@ -330,13 +330,14 @@ impl Engine {
         })
     }
 
-    /// Sends a warning about the layer itself.
+    /// Sends a warning about the layer itself, and keeps it in the log: what it
+    /// warns of may happen while nobody listens.
     pub(crate) fn warn(&self, path: &NodePath, message: impl Into<String>) {
+        let message = message.into();
+        tracing::warn!(%path, "{message}");
         let _ = self.0.events.send(Event {
             path: path.clone(),
-            kind: EventKind::Warning {
-                message: message.into(),
-            },
+            kind: EventKind::Warning { message },
         });
     }
 

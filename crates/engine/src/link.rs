@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use nestlab_api::client::Client;
 use nestlab_api::link::Link;
 use nestlab_backend::LinkAddress;
-use nestlab_model::{Event, NodeState};
+use nestlab_model::{Event, EventKind, NodeState};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -125,6 +125,9 @@ async fn forward(client: Client, events: broadcast::Sender<Event>) {
         return;
     };
     while let Some(event) = stream.next().await {
+        if let EventKind::Warning { message } = &event.kind {
+            tracing::warn!(path = %event.path, "{message}");
+        }
         let _ = events.send(event);
     }
 }
