@@ -85,6 +85,11 @@ pub trait Machine: Send + Sync {
     /// The process cannot be signalled.
     async fn kill(&self) -> Result<(), BackendError>;
 
+    /// Lets a guest go on whose CPUs the VMM has stopped by itself, and tells why
+    /// it had: a full disk, say. `None` if they run, or nothing can be learnt.
+    /// Where the reason still holds, the VMM stops them again at once.
+    async fn revive(&self) -> Option<String>;
+
     /// Bytes of this level's memory that the VMM really holds, if known.
     fn resident_bytes(&self) -> Option<u64>;
 }

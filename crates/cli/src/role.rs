@@ -100,6 +100,9 @@ fn start_log() {
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::INFO)
         .with_ansi(false)
+        // A full disk must not end the task that logs: the subscriber would tell
+        // of the failed write by `eprintln!`, which panics when that fails too.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .init();
 }

@@ -20,6 +20,8 @@ pub struct World {
     store: PathBuf,
     /// What the program is run by, if not by us: see `become_ordinary_user`.
     runner: Vec<String>,
+    /// File systems that were mounted in the world's folder.
+    mounted: Vec<PathBuf>,
 }
 
 impl World {
@@ -47,6 +49,7 @@ impl World {
             program,
             store: from_env("NESTLAB_STORE", "target/e2e-store"),
             runner: Vec::new(),
+            mounted: Vec::new(),
         }
     }
 
@@ -89,6 +92,35 @@ impl World {
             .to_vec();
         (self.store, self.program) = (store, program);
         Ok(())
+    }
+
+    /// Gives a folder of the world a disk of its own, of so many MiB.
+    ///
+    /// # Errors
+    /// Why this machine cannot do that.
+    pub fn small_disk(&mut self, folder: &str, mebibytes: u32) -> Result<PathBuf, String> {
+        if host::user_id() != 0 {
+            return Err("mounting a small disk needs root".into());
+        }
+        let at = self.path().join(folder);
+        std::fs::create_dir_all(&at).map_err(|e| e.to_string())?;
+        let size = format!("size={mebibytes}m");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(&at)
+            .output()
+            .map_err(|e| e.to_string())?;
+        if !mounted.status.success() {
+            return Err(String::from_utf8_lossy(&mounted.stderr).trim().to_owned());
+        }
+        self.mounted.push(at.clone());
+        self.before = HostSnapshot::take();
+        Ok(at)
+    }
+
+    /// From now on images are kept in that folder.
+    pub fn keep_images_in(&mut self, store: PathBuf) {
+        self.store = store;
     }
 
     /// The world's folder.
@@ -292,6 +324,9 @@ impl Drop for World {
                 left.iter().for_each(|(pid, _)| host::kill(*pid, "KILL"));
                 std::thread::sleep(Duration::from_millis(100));
             }
+        }
+        for place in &self.mounted {
+            let _ = Command::new("umount").arg("--lazy").arg(place).status();
         }
     }
 }

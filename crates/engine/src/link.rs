@@ -1,11 +1,12 @@
 //! Keeps the link to a node's agent for as long as its machine runs.
 
+use crate::Fault;
 use crate::cell::NodeCell;
 use crate::engine::Engine;
 use nestlab_api::client::Client;
 use nestlab_api::link::Link;
 use nestlab_backend::LinkAddress;
-use nestlab_model::{Event, EventKind, NodeState};
+use nestlab_model::{Event, EventKind, NodeState, Stage};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -54,7 +55,7 @@ pub(crate) fn maintain(
                 sender.send_replace(Some(client.clone()));
                 tokio::select! {
                     () = link.closed() => {}
-                    () = fall_silent(&client) => {
+                    () = fall_silent(&engine, &cell, &client) => {
                         engine.warn(&cell.path, SILENT);
                         link.abandon();
                     }
@@ -70,17 +71,43 @@ pub(crate) fn maintain(
     (receiver, task.abort_handle())
 }
 
-/// Returns when the agent has not answered for too long.
-async fn fall_silent(client: &Client) {
+/// Returns when the agent has not answered for too long, without a reason that
+/// the VMM can tell.
+async fn fall_silent(engine: &Engine, cell: &NodeCell, client: &Client) {
     let mut heard = Instant::now();
+    let mut stall: Option<NodeState> = None;
     loop {
         tokio::time::sleep(BEAT).await;
-        if client.version().await.is_ok() {
+        let answer = tokio::time::timeout(BEAT, client.version()).await;
+        if matches!(answer, Ok(Ok(_))) {
             heard = Instant::now();
+            // What an operation has made of the node meanwhile stays.
+            if stall.take().is_some_and(|state| cell.state() == state) {
+                cell.enter(NodeState::Ready);
+            }
+        } else if let Some(reason) = revive(cell).await {
+            heard = Instant::now();
+            stall = stall.or_else(|| Some(tell_stall(engine, cell, reason)));
         } else if heard.elapsed() > SILENCE {
             return;
         }
     }
+}
+
+async fn revive(cell: &NodeCell) -> Option<String> {
+    cell.live()?.machine.revive().await
+}
+
+/// Tells why the guest stands still; gives the state that says so.
+fn tell_stall(engine: &Engine, cell: &NodeCell, reason: String) -> NodeState {
+    engine.warn(&cell.path, reason.clone());
+    let state = Fault::new(reason)
+        .with_hint("Free some disk space: the guest goes on by itself within seconds")
+        .at(Stage::Disks);
+    if cell.state() == NodeState::Ready {
+        cell.enter(state.clone());
+    }
+    state
 }
 
 /// A guest that has restarted by itself is set up again: it has lost its

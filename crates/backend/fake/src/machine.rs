@@ -177,6 +177,10 @@ impl Machine for FakeMachine {
         clear(&self.record.spec.run_dir)
     }
 
+    async fn revive(&self) -> Option<String> {
+        None
+    }
+
     fn resident_bytes(&self) -> Option<u64> {
         self.exit
             .borrow()

@@ -31,6 +31,13 @@ const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resour
 const KERNEL_WORDS: &str =
     "console=ttyS0 quiet panic=10 cryptomgr.notests no_timer_check random.trust_cpu=on";
 
+/// For a guest that runs guests of its own on emulated SVM. `helper_vmrun` of
+/// QEMU's target/i386/tcg/sysemu/svm_helper.c (7.2 to 10.0) changes the virtual
+/// CPU's pending interrupts without their lock, so that now and then one is
+/// lost. A lost one-shot timer leaves that CPU asleep until some device wakes it
+/// (216 s were seen); a periodic one comes again 4 ms later.
+const EMULATED_SVM_WORDS: &str = " nohz=off highres=off";
+
 /// What this machine's clock is worth to an emulated guest: under TCG a guest
 /// that calibrates its timers on a busy host often fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +175,9 @@ fn kernel_words(spec: &MachineSpec, tsc: Option<TscKhz>) -> String {
     let mut words = String::from(KERNEL_WORDS);
     if let (Accelerator::Tcg, Some(TscKhz(khz))) = (spec.accelerator, tsc) {
         words.push_str(&format!(" tsc_early_khz={khz} lpj={}", khz * 4));
+    }
+    if (spec.accelerator, spec.nested) == (Accelerator::Tcg, true) {
+        words.push_str(EMULATED_SVM_WORDS);
     }
     if !spec.boot.cmdline.is_empty() {
         words.push(' ');
@@ -335,6 +345,21 @@ mod tests {
         check(Accelerator::Kvm, false, "host,svm=off,vmx=off");
         check(Accelerator::Tcg, true, "max");
         check(Accelerator::Tcg, false, "max,svm=off");
+    }
+
+    #[test]
+    fn a_parent_on_emulated_svm_keeps_a_periodic_timer() {
+        let words = |accelerator, nested| {
+            let spec = MachineSpec {
+                accelerator,
+                nested,
+                ..spec()
+            };
+            lines(&spec).contains("nohz=off highres=off")
+        };
+        assert!(words(Accelerator::Tcg, true));
+        assert!(!words(Accelerator::Tcg, false));
+        assert!(!words(Accelerator::Kvm, true));
     }
 
     #[test]

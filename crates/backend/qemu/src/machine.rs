@@ -8,7 +8,7 @@ use nestlab_sys::dir::make_private;
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc::arguments;
 use nestlab_sys::process::{Pidfd, ProcessId, Signal, detach};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -268,6 +268,20 @@ impl QemuMachine {
     }
 }
 
+/// What stopped a guest, from the answer to `query-block`. QEMU stops the CPUs
+/// when a write finds the disk full, and only then (`werror=enospc`, its default).
+fn stalled_by(blocks: &Value) -> String {
+    let full = |block: &&Value| block["io-status"] == "nospace";
+    let file = blocks
+        .as_array()
+        .and_then(|blocks| blocks.iter().find(full))
+        .and_then(|block| block["inserted"]["file"].as_str());
+    match file {
+        Some(file) => format!("The disk is full: the guest waits for room to write {file}"),
+        None => "The guest waits for a disk that cannot be read or written".into(),
+    }
+}
+
 #[async_trait]
 impl Machine for QemuMachine {
     fn record(&self) -> MachineRecord {
@@ -320,7 +334,35 @@ impl Machine for QemuMachine {
         clear_dead(&self.record.spec.run_dir)
     }
 
+    async fn revive(&self) -> Option<String> {
+        let mut qmp = Qmp::connect(&self.record.spec.run_dir.join(QMP))
+            .await
+            .ok()?;
+        let status = qmp.execute("query-status", json!({})).await.ok()?;
+        if status["status"] != "io-error" {
+            return None;
+        }
+        let blocks = qmp.execute("query-block", json!({})).await.ok()?;
+        let _ = qmp.execute("cont", json!({})).await;
+        Some(stalled_by(&blocks))
+    }
+
     fn resident_bytes(&self) -> Option<u64> {
         self.record.process.resident_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let blocks = json!([
+            { "io-status": "ok", "inserted": { "file": "/dev/vdb" } },
+            { "io-status": "nospace", "inserted": { "file": "/s/root.qcow2" } },
+        ]);
+        assert!(stalled_by(&blocks).ends_with("room to write /s/root.qcow2"));
+        assert!(stalled_by(&json!([])).contains("cannot be read or written"));
     }
 }

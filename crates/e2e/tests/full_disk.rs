@@ -1,0 +1,90 @@
+//! The disk of this machine is full: while a guest writes, while an image builds.
+
+use nestlab_e2e::{World, skip};
+use std::path::Path;
+use std::time::Duration;
+
+const ONE: &str = "name: one
+nodes:
+  a:
+    image: debian
+    memory: 128MiB
+";
+
+/// A hang guard.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Fills a disk but for so much.
+fn ballast(at: &Path, mebibytes: usize) -> std::path::PathBuf {
+    let file = at.join("ballast");
+    std::fs::write(&file, vec![1; mebibytes << 20]).expect("there is room for that");
+    file
+}
+
+#[test]
+fn a_guest_waits_for_room_and_loses_nothing() {
+    let mut world = World::new();
+    let state = match world.small_disk("state", 96) {
+        Ok(state) => state,
+        Err(reason) => return skip("a_guest_waits_for_room_and_loses_nothing", &reason),
+    };
+    let ballast = ballast(&state, 64);
+    let lab = world.lab("one", ONE);
+    world.run(&lab, &["up"]).ok();
+
+    let write = "head -c 40000000 /dev/urandom > /root/big && sync && sha256sum < /root/big > /root/sum && sync && echo written";
+    let writing = world.start(&lab, &["exec", "a", "--", "sh", "-c", write]);
+    world.eventually("the full disk is told", PATIENCE, || {
+        world.state(&lab, "a") == "failed"
+    });
+    let status = world.run(&lab, &["status"]).ok();
+    status.says("The disk is full").says("goes on by itself");
+
+    std::fs::remove_file(ballast).unwrap();
+    writing.wait().ok().says("written");
+    world.eventually("the node is ready again", PATIENCE, || {
+        world.state(&lab, "a") == "ready"
+    });
+    let check = "echo 3 > /proc/sys/vm/drop_caches; sha256sum < /root/big | cmp - /root/sum";
+    world
+        .run(&lab, &["exec", "a", "--", "sh", "-c", check])
+        .ok();
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn an_image_that_does_not_fit_is_told_and_leaves_nothing() {
+    let mut world = World::new();
+    let store = match world.small_disk("store", 96) {
+        Ok(store) => store,
+        Err(reason) => {
+            return skip(
+                "an_image_that_does_not_fit_is_told_and_leaves_nothing",
+                &reason,
+            );
+        }
+    };
+    world.keep_images_in(store.clone());
+    let lab = world.lab("one", ONE);
+    let up = world.run(&lab, &["up"]);
+    assert_ne!(up.code, 0, "{}", up.stderr);
+    assert!(up.stderr.contains("disk space"), "{}", up.stderr);
+
+    let left: u64 = walk(&store);
+    assert!(left < 1 << 20, "{left} bytes are left in the store");
+    world.run(&lab, &["image", "ls"]).ok();
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+/// Bytes of all files below a folder.
+fn walk(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => walk(&entry.path()),
+            _ => entry.metadata().map_or(0, |meta| meta.len()),
+        })
+        .sum()
+}
