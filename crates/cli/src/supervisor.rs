@@ -12,7 +12,6 @@ use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a supervisor may take to answer after its start.
@@ -24,38 +23,47 @@ const END_DEADLINE: Duration = Duration::from_secs(5);
 /// Time between two looks.
 const STEP: Duration = Duration::from_millis(5);
 
+/// Time before another is started when one left in peace.
+const RESPAWN: Duration = Duration::from_millis(100);
+
 /// Bytes of its log that are shown when it does not come up.
 const LOG_TAIL: usize = 2048;
 
 /// A client of the lab's supervisor if it runs already.
 pub async fn running(place: &Place, record: &Record) -> Option<Client> {
-    answers(&place.dirs.socket(&record.id))
-        .await
-        .then(|| place.client(record))
+    let client = place.client(record);
+    answers(&client).await.then_some(client)
 }
 
 /// A client of the lab's supervisor, started if need be.
 pub async fn ensure_running(place: &Place, record: &Record) -> Result<Client, Error> {
-    if let Some(client) = running(place, record).await {
+    let client = place.client(record);
+    if answers(&client).await {
         return Ok(client);
     }
     private_dir(&place.dirs.runtime)?;
     private_dir(&place.dirs.lab_runtime(&record.id))?;
     let log = place.dirs.lab_state(&record.id).join("supervisor.log");
     let mut child = spawn(place, record, &log)?;
-    let socket = place.dirs.socket(&record.id);
     let deadline = Instant::now() + START_DEADLINE;
     while Instant::now() < deadline {
-        if answers(&socket).await {
-            return Ok(place.client(record));
+        if answers(&client).await {
+            return Ok(client);
         }
-        // One that leaves in peace has lost a race: the winner answers soon.
-        if let Ok(Some(status)) = child.try_wait()
-            && !status.success()
-        {
-            return Err(no_start(&format!("it ended with {status}"), &log));
+        match child.try_wait() {
+            Ok(Some(status)) if !status.success() => {
+                return Err(no_start(&format!("it ended with {status}"), &log));
+            }
+            // It leaves in peace when another has the lab: one that answers
+            // soon, or one that is just ending and must be followed.
+            Ok(Some(_)) => {
+                sleep(RESPAWN).await;
+                if !answers(&client).await {
+                    child = spawn(place, record, &log)?;
+                }
+            }
+            _ => sleep(STEP).await,
         }
-        sleep(STEP).await;
     }
     Err(no_start(
         &format!("it did not answer within {} s", START_DEADLINE.as_secs()),
@@ -86,8 +94,12 @@ pub async fn stop(process: Option<ProcessId>) {
     }
 }
 
-async fn answers(socket: &Path) -> bool {
-    UnixStream::connect(socket).await.is_ok()
+/// Whether a supervisor answers, not merely accepts: the socket of one that was
+/// just killed takes connections until the kernel has cleared it away.
+async fn answers(client: &Client) -> bool {
+    timeout(START_DEADLINE, client.version())
+        .await
+        .is_ok_and(|answer| answer.is_ok())
 }
 
 fn spawn(place: &Place, record: &Record, log: &Path) -> Result<tokio::process::Child, Error> {
