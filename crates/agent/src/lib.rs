@@ -2,6 +2,7 @@
 
 mod archive;
 mod blobs;
+mod carry;
 mod configure;
 mod dial;
 mod exec;

@@ -1,5 +1,6 @@
 //! Connections that cease to be HTTP and carry opaque bytes.
 
+use crate::carry::carry;
 use crate::rejection::Rejection;
 use axum::body::Body;
 use axum::extract::Request;
@@ -11,22 +12,13 @@ use nestlab_api::route;
 use std::future::Future;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Bytes kept in each direction of a spliced connection.
-const BUFFER: usize = 16 * 1024;
-
 /// Answers an upgrade request and carries bytes between its connection and a
 /// stream until both directions have ended.
 pub(crate) fn splice(
     request: Request,
-    mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> Response {
-    accept(request, move |mut upgraded| async move {
-        let copying =
-            tokio::io::copy_bidirectional_with_sizes(&mut upgraded, &mut stream, BUFFER, BUFFER);
-        if let Err(error) = copying.await {
-            tracing::debug!(%error, "a carried connection broke");
-        }
-    })
+    accept(request, |upgraded| carry(upgraded, stream))
 }
 
 /// Answers an upgrade request and hands the connection on.

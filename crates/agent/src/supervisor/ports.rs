@@ -178,7 +178,7 @@ async fn accept(listener: TcpListener, engine: Engine, wish: Wish) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(carry(stream, engine.clone(), wish.clone()));
+                tokio::spawn(forward(stream, engine.clone(), wish.clone()));
             }
             // Out of descriptors: let some connections end first.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -187,7 +187,7 @@ async fn accept(listener: TcpListener, engine: Engine, wish: Wish) {
 }
 
 /// Carries one connection until both sides have ended.
-async fn carry(mut stream: TcpStream, engine: Engine, wish: Wish) {
+async fn forward(stream: TcpStream, engine: Engine, wish: Wish) {
     let dialled = match engine.agent_at(&wish.target) {
         Ok(agent) => agent
             .dial(wish.port, Protocol::Tcp)
@@ -196,9 +196,9 @@ async fn carry(mut stream: TcpStream, engine: Engine, wish: Wish) {
         Err(fault) => Err(fault.message),
     };
     match dialled {
-        Ok(mut node) => {
+        Ok(node) => {
             let _ = stream.set_nodelay(true);
-            let _ = tokio::io::copy_bidirectional(&mut stream, &mut node).await;
+            crate::carry::carry(stream, node).await;
         }
         Err(reason) => tracing::info!(target = %wish.target, port = wish.port, reason, "refused"),
     }
