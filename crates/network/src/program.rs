@@ -11,16 +11,16 @@ use tokio::process::Command;
 /// Longest that one of them may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Where programs lie; an ordinary user's PATH often lacks the sbin folders.
-const FOLDERS: [&str; 8] = [
+/// Where programs lie; an ordinary user's PATH often lacks the sbin folders. In
+/// a node whose image lacks a program, the kit has it.
+const FOLDERS: [&str; 7] = [
     "/usr/sbin",
     "/usr/bin",
     "/sbin",
     "/bin",
     "/usr/local/sbin",
     "/usr/local/bin",
-    "/run/nestlab/kit/bin",
-    "/run/nestlab/kit/sbin",
+    "/run/nestlab/kit/tools",
 ];
 
 /// The file of a program, if it is installed.

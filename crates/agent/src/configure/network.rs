@@ -102,7 +102,6 @@ async fn run(batch: &str) -> Result<(), Rejection> {
         let mut child = Command::new("ip")
             .args(family)
             .args(["-batch", "-"])
-            .env("PATH", crate::exec::DEFAULT_PATH)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

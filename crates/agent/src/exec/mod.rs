@@ -15,8 +15,6 @@
 mod output;
 mod spawn;
 
-pub(crate) use spawn::DEFAULT_PATH;
-
 use crate::guest::Guest;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};

@@ -12,8 +12,7 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 
 /// Where programs are looked for if nothing else is said.
-pub(crate) const DEFAULT_PATH: &str =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program that runs, in a session and process group of its own.
 pub(super) struct Running {
