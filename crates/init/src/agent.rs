@@ -15,16 +15,16 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// The agent: the same program as on the host.
-const AGENT: &CStr = c"/run/nestlab/kit/bin/nestlab";
+pub const AGENT: &CStr = c"/run/nestlab/kit/bin/nestlab";
 
 /// Its environment. The kit's tools come last: the image's own are preferred.
-const ENVIRONMENT: [&CStr; 2] = [
+pub const ENVIRONMENT: [&CStr; 2] = [
     c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/nestlab/kit/tools",
     c"HOME=/root",
 ];
 
 /// What it writes.
-const LOG: &str = "/var/log/nestlab-agent.log";
+pub const LOG: &str = "/var/log/nestlab-agent.log";
 
 /// A log larger than this in bytes is started anew with the next agent.
 const LOG_LIMIT: u64 = 1 << 20;

@@ -6,8 +6,8 @@
 //! kernel ─► modules ─► root and kit ─► agent (again and again) ─► power off
 //! ```
 //!
-//! With `nestlab.init=systemd` on the kernel's command line it makes way for the
-//! root's own init instead.
+//! In a root whose own init is systemd it makes way for that, and the agent is a
+//! service there. `nestlab.init=agent` on the kernel's command line prevents it.
 
 // The standard library's own start would look up the stack's guard page, and
 // that alone links a tenth of this program's size.
@@ -20,9 +20,9 @@ mod loopback;
 mod modules;
 mod mounts;
 mod say;
+mod service;
 
 use std::convert::Infallible;
-use std::ffi::CString;
 use std::io;
 
 /// The kernel starts us here.
@@ -57,17 +57,11 @@ fn boot() -> io::Result<Infallible> {
     disks::grow(&root);
     modules::offer_more();
     loopback::raise();
-    if wants("nestlab.init=systemd") {
-        return make_way();
+    if service::has_systemd() && !wants("nestlab.init=agent") {
+        say::line("systemd takes over");
+        return service::make_way();
     }
     mounts::guest_file_systems();
     say::line("up");
     agent::keep_running()
-}
-
-/// Hands the machine to the root's own init, which has the kit under /run.
-fn make_way() -> io::Result<Infallible> {
-    let init = CString::from(c"/sbin/init");
-    nix::unistd::execv(&init, &[&init])
-        .map_err(|error| io::Error::other(format!("start the root's own /sbin/init: {error}")))
 }
