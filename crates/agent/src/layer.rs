@@ -42,6 +42,7 @@ const MAX_LAYER: usize = 64 << 20;
 pub(crate) fn layer_routes(level: Level) -> Router {
     Router::new()
         .route(route::LAYER, get(report).put(put_layer))
+        .route(route::SPEC, get(spec))
         .route(route::UP, post(up))
         .route(route::HALT, post(halt))
         .route(route::DESTROY, post(destroy))
@@ -85,6 +86,10 @@ async fn put_layer(
     Json(spec): Json<LayerSpec>,
 ) -> Result<(), Refusal> {
     Ok(engine.put_layer(spec)?)
+}
+
+async fn spec(State(engine): State<Engine>) -> Result<Json<LayerSpec>, Refusal> {
+    Ok(Json(engine.spec()?.as_ref().clone()))
 }
 
 async fn up(

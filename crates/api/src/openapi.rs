@@ -75,6 +75,14 @@ const OPERATIONS: &[Operation] = &[
         Answer::Empty,
     ),
     op(
+        "get",
+        route::SPEC,
+        "What shall stand at the level",
+        &[],
+        Body::None,
+        Answer::Json("LayerSpec"),
+    ),
+    op(
         "post",
         route::UP,
         "Bring it up",

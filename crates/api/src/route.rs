@@ -10,6 +10,8 @@ pub const UPGRADE: &str = "nestlab-stream";
 pub const VERSION: &str = "/v1/version";
 /// `GET`: [`crate::message::LayerReport`]; `PUT`: [`crate::message::LayerSpec`].
 pub const LAYER: &str = "/v1/layer";
+/// `GET`: the [`crate::message::LayerSpec`] that was said last.
+pub const SPEC: &str = "/v1/spec";
 /// `POST`: [`crate::message::UpRequest`] → [`crate::message::Outcome`].
 pub const UP: &str = "/v1/up";
 /// `POST`: [`crate::message::StopRequest`] → [`crate::message::Outcome`].

@@ -29,12 +29,6 @@ const RESPAWN: Duration = Duration::from_millis(100);
 /// Bytes of its log that are shown when it does not come up.
 const LOG_TAIL: usize = 2048;
 
-/// A client of the lab's supervisor if it runs already.
-pub async fn running(place: &Place, record: &Record) -> Option<Client> {
-    let client = place.client(record);
-    answers(&client).await.then_some(client)
-}
-
 /// A client of the lab's supervisor, started if need be.
 pub async fn ensure_running(place: &Place, record: &Record) -> Result<Client, Error> {
     let client = place.client(record);

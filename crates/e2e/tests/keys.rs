@@ -97,3 +97,42 @@ nodes:
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
 }
+
+/// What QEMU was told by an option.
+fn qemu_option(world: &World, option: &str) -> String {
+    let (_, command) = world.processes("qemu-system").remove(0);
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let at = words.iter().position(|word| *word == option).unwrap();
+    words[at + 1].to_owned()
+}
+
+/// The kit's own files serve as a kernel and an initramfs of one's own: what
+/// counts is that those of the lab's folder are booted.
+#[test]
+fn a_kernel_of_ones_own_boots() {
+    let world = World::new();
+    let text = "name: own\nnodes:\n  a:\n    image: debian\n    memory: 128MiB\n";
+    let lab = world.lab("own", text);
+    world.run(&lab, &["up"]).ok();
+    for (option, name) in [("-kernel", "vmlinux"), ("-initrd", "initramfs")] {
+        let kit = qemu_option(&world, option);
+        std::fs::copy(&kit, lab.join(name)).unwrap_or_else(|e| panic!("{kit}: {e}"));
+    }
+    let own = format!("{text}    kernel: ./vmlinux\n    initrd: ./initramfs\n");
+    std::fs::write(lab.join("nestlab.yaml"), own).unwrap();
+    let plan = world.run(&lab, &["plan"]).ok();
+    plan.says("kernel, initrd (after `nestlab halt a`)");
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.run(&lab, &["up"]).ok();
+    let file = |name| lab.join(name).display().to_string();
+    assert_eq!(qemu_option(&world, "-kernel"), file("vmlinux"));
+    assert_eq!(qemu_option(&world, "-initrd"), file("initramfs"));
+    world.run(&lab, &["exec", "a", "--", "true"]).ok();
+
+    // One that is missing is named before anything starts.
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    std::fs::remove_file(lab.join("vmlinux")).unwrap();
+    world.run(&lab, &["up"]).exits_with(2).complains("vmlinux");
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}

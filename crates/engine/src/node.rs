@@ -228,20 +228,7 @@ impl Rise<'_> {
         let Some(record) = self.cell.record() else {
             return;
         };
-        let (old, new) = (&record.node, self.node);
-        let mut changed = Vec::new();
-        let mut compare = |key, differs: bool| {
-            if differs {
-                changed.push(key);
-            }
-        };
-        compare("image", old.image != new.image);
-        compare("cpus", old.cpus != new.cpus);
-        compare("memory", old.memory != new.memory);
-        compare("disk", old.disk != new.disk || old.disks != new.disks);
-        compare("networks", old.endpoints != new.endpoints);
-        compare("kernel", old.boot != new.boot);
-        compare("accel", old.accel != new.accel || old.nested != new.nested);
+        let changed = record.node.changes_to(self.node).machine;
         if !changed.is_empty() {
             let path = &self.cell.path;
             self.engine.warn(path, format!(

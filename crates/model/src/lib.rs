@@ -4,6 +4,7 @@
 //! speaks in these types; `labfile` makes them from text, the engine realises
 //! them, `api` carries them from one level to the next.
 
+mod changes;
 mod event;
 mod image;
 mod lab;
@@ -15,6 +16,7 @@ mod provision;
 mod size;
 mod state;
 
+pub use changes::Changes;
 pub use event::{Event, EventKind, LogStream};
 pub use image::{
     Digest, FileSource, ImageSpec, ParseDigestError, Recipe, RecipeFile, builtin_images,

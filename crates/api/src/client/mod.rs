@@ -118,6 +118,14 @@ impl Client {
         .await
     }
 
+    /// What shall stand at the level, as it was said last.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; that nobody has said so yet is a failure.
+    pub async fn spec(&self) -> Result<LayerSpec, ApiError> {
+        self.get(route::SPEC).await
+    }
+
     /// Brings up what shall stand at the level. Takes as long as it takes.
     ///
     /// # Errors

@@ -4,29 +4,60 @@
 use crate::context::Context;
 use crate::error::Error;
 use crate::{output, supervisor};
-use nestlab_model::{Lab, LayerStatus, Node, NodePath, NodeState, NodeStatus};
+use nestlab_api::client::Client;
+use nestlab_model::{Lab, Layer, LayerStatus, Node, NodePath, NodeState, NodeStatus};
 use serde::Serialize;
 use std::fmt::Write;
 
 pub fn run(context: &Context) -> Result<u8, Error> {
     let place = context.place()?;
     let lab = context.load(place.existing_file()?)?;
-    let status = match &place.record {
-        None => None,
+    let known = match &place.record {
+        None => Known::default(),
         Some(record) => context.block_on(async {
-            match supervisor::running(&place, record).await {
-                Some(client) => Ok(Some(client.layer().await?.status)),
-                None => Ok(None),
-            }
+            let client = supervisor::ensure_running(&place, record).await?;
+            Known::ask(&client).await
         })?,
     };
-    let steps = plan(&lab, status.as_ref());
+    let steps = plan(&lab, &known);
     if context.global.json {
         output::json(&serde_json::json!({ "lab": lab.name, "steps": steps }));
     } else {
         output::data(&render(&lab, &steps));
     }
     Ok(0)
+}
+
+/// What is known of the lab as it stands.
+#[derive(Debug, Default)]
+struct Known {
+    status: LayerStatus,
+    /// What the last `up` was asked for.
+    asked: Layer,
+}
+
+impl Known {
+    async fn ask(client: &Client) -> Result<Self, Error> {
+        let status = client.layer().await?.status;
+        let asked = match client.spec().await {
+            Ok(spec) => spec.layer,
+            // Nobody has asked for anything yet.
+            Err(error) if error.failure().is_some() => Layer::default(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { status, asked })
+    }
+
+    fn status(&self, path: &NodePath) -> Option<&NodeStatus> {
+        let nodes = self.status.walk();
+        nodes.into_iter().find(|status| status.path == *path)
+    }
+
+    fn asked(&self, path: &NodePath) -> Option<&Node> {
+        let nodes = self.asked.walk();
+        let found = nodes.into_iter().find(|(known, _)| known == path);
+        found.map(|(_, node)| node)
+    }
 }
 
 /// What `up` does to a node.
@@ -63,13 +94,13 @@ struct Step {
     detail: String,
 }
 
-fn plan(lab: &Lab, status: Option<&LayerStatus>) -> Vec<Step> {
-    let there: Vec<&NodeStatus> = status.map(LayerStatus::walk).unwrap_or_default();
+fn plan(lab: &Lab, known: &Known) -> Vec<Step> {
     let wanted = lab.layer.walk();
     let mut steps: Vec<Step> = wanted
         .iter()
-        .map(|(path, node)| step(path, node, there.iter().find(|status| status.path == *path)))
+        .map(|(path, node)| step(path, node, known))
         .collect();
+    let there = known.status.walk();
     let gone = there.iter().filter(|node| {
         node.state != NodeState::Absent && !wanted.iter().any(|(path, _)| *path == node.path)
     });
@@ -85,12 +116,12 @@ fn plan(lab: &Lab, status: Option<&LayerStatus>) -> Vec<Step> {
     steps
 }
 
-fn step(path: &NodePath, node: &Node, status: Option<&&NodeStatus>) -> Step {
-    let (action, detail) = match status {
+fn step(path: &NodePath, node: &Node, known: &Known) -> Step {
+    let (action, detail) = match known.status(path) {
         None => (Action::Create, describe(node)),
-        Some(status) => match (&status.state, changes(node, status)) {
+        Some(status) => match (&status.state, changes(node, status, known.asked(path))) {
             (NodeState::Absent, _) => (Action::Create, describe(node)),
-            (_, changes) if !changes.is_empty() => (Action::Change, changes),
+            (_, Some(changes)) => (Action::Change, changes),
             (NodeState::Ready, _) => (Action::Keep, "as it is".to_owned()),
             (NodeState::Halted | NodeState::Halting, _) => (Action::Start, describe(node)),
             (state, _) => (Action::Continue, state.word()),
@@ -129,24 +160,45 @@ fn kind(node: &Node) -> &'static str {
     }
 }
 
-/// What the running node has otherwise than the file asks.
-fn changes(node: &Node, status: &NodeStatus) -> String {
+/// What the node has otherwise than the file asks: as it stands, and as the
+/// last `up` was asked.
+fn changes(node: &Node, status: &NodeStatus, asked: Option<&Node>) -> Option<String> {
+    let asked = asked
+        .map(|asked| asked.changes_to(node))
+        .unwrap_or_default();
+    let values = differing_values(node, status);
+    let mut machine: Vec<String> = values.iter().map(|(_, words)| words.clone()).collect();
+    let others = asked.machine.iter();
+    machine.extend(
+        others
+            .filter(|key| !values.iter().any(|(shown, _)| shown == *key))
+            .map(|key| (*key).to_owned()),
+    );
+    let runs = !matches!(status.state, NodeState::Halted);
+    if let (true, Some(last)) = (runs, machine.last_mut()) {
+        last.push_str(&format!(" (after `nestlab halt {}`)", status.path));
+    }
+    machine.extend(asked.guest.iter().map(|key| (*key).to_owned()));
+    (!machine.is_empty()).then(|| machine.join(", "))
+}
+
+/// Keys whose values the status tells, and both values.
+fn differing_values(node: &Node, status: &NodeStatus) -> Vec<(&'static str, String)> {
     let memory = nestlab_model::ByteSize::bytes(status.memory_bytes);
     let pairs = [
         ("cpus", status.cpus.to_string(), node.cpus.to_string()),
         ("memory", memory.to_string(), node.memory.to_string()),
         ("image", status.image.clone(), node.image.to_string()),
         (
-            "addresses",
+            "networks",
             listed(status.addresses.iter()),
             listed(node.endpoints.iter().map(|e| e.address.addr())),
         ),
     ];
     let different = pairs.into_iter().filter(|(_, is, want)| is != want);
     different
-        .map(|(key, is, want)| format!("{key}: {is} -> {want}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+        .map(|(key, is, want)| (key, format!("{key}: {is} -> {want}")))
+        .collect()
 }
 
 fn listed(addresses: impl Iterator<Item = impl ToString>) -> String {
