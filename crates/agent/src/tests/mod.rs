@@ -277,8 +277,9 @@ async fn a_relay_reaches_two_levels_down() {
 #[tokio::test]
 async fn every_operation_of_the_document_is_served() {
     use hyper::service::Service;
-    const LAYER: [&str; 8] = [
+    const LAYER: [&str; 9] = [
         route::LAYER,
+        route::SPEC,
         route::UP,
         route::HALT,
         route::DESTROY,
