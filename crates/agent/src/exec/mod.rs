@@ -96,7 +96,7 @@ async fn attend(socket: WebSocket, mut running: Running) {
     let (sink, stream) = socket.split();
     let (queue, waiting) = mpsc::unbounded_channel();
     let credit = Arc::new(Credit::default());
-    let (sources, input, terminal) = open_streams(&mut running);
+    let (mut sources, input, terminal) = open_streams(&mut running);
     let feeding = tokio::spawn(feed(input, waiting, credit.clone()));
     let receiver = Receiver {
         stream,
@@ -108,9 +108,10 @@ async fn attend(socket: WebSocket, mut running: Running) {
     let sender = Sender { sink, credit };
     let end = tokio::select! {
         () = receiver.run() => None,
-        sent = sender.run(&mut running.child, &group, sources) => Some(sent),
+        sent = sender.run(&mut running.child, &group, &mut sources) => Some(sent),
     };
     feeding.abort();
+    sources.abandon();
     if end.is_none_or(|sent| !sent) {
         hang_up(running.child, &group).await;
     }

@@ -143,9 +143,9 @@ impl Sources {
         Some(Message::Binary(frame.freeze()))
     }
 
-    /// Reads what nobody wants any more, so that a program left in the
-    /// background is not ended by its next line.
-    fn abandon(self) {
+    /// Reads what nobody wants any more, so that neither a program left in the
+    /// background nor one that still tidies up is ended by its next line.
+    pub fn abandon(self) {
         for reader in [self.stdout.reader, self.stderr.reader]
             .into_iter()
             .flatten()
@@ -167,7 +167,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Sends all output and the end. `false`: the caller has gone.
-    pub async fn run(mut self, child: &mut Child, group: &Group, mut sources: Sources) -> bool {
+    pub async fn run(mut self, child: &mut Child, group: &Group, sources: &mut Sources) -> bool {
         let mut end = None;
         while !(end.is_some() && sources.have_ended()) {
             let message = tokio::select! {
@@ -186,7 +186,6 @@ impl Sender {
                 return false;
             }
         }
-        sources.abandon();
         let end = end.unwrap_or(ExecEnd::Exited(255));
         let closing = send_end(&mut self.sink, &end);
         tokio::time::timeout(CLOSING, closing)
