@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nestlab_api::message::{
-    Failure, LayerReport, LayerSpec, LogKind, Outcome, StopRequest, UpRequest,
+    Failure, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest, StopRequest, UpRequest,
 };
 use nestlab_api::route;
 use nestlab_engine::{ConsoleSession, Engine, Fault};
@@ -44,6 +44,8 @@ pub(crate) fn layer_routes(level: Level) -> Router {
         .route(route::LAYER, get(report).put(put_layer))
         .route(route::SPEC, get(spec))
         .route(route::UP, post(up))
+        .route(route::PAUSE, post(pause))
+        .route(route::RESUME, post(resume))
         .route(route::HALT, post(halt))
         .route(route::DESTROY, post(destroy))
         .route(route::EVENTS, get(events))
@@ -100,6 +102,20 @@ async fn up(
         ports.open(&level.engine.spec()?.layer).await?;
     }
     Ok(Json(level.engine.up(&request).await?))
+}
+
+async fn pause(
+    State(engine): State<Engine>,
+    Json(request): Json<PauseRequest>,
+) -> Result<Json<Outcome>, Refusal> {
+    Ok(Json(engine.pause(&request).await?))
+}
+
+async fn resume(
+    State(engine): State<Engine>,
+    Json(request): Json<PauseRequest>,
+) -> Result<Json<Outcome>, Refusal> {
+    Ok(Json(engine.unpause(&request).await?))
 }
 
 async fn halt(

@@ -113,6 +113,14 @@ pub struct StopRequest {
     pub deadline_seconds: Option<u64>,
 }
 
+/// `POST /v1/pause` and `POST /v1/resume`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PauseRequest {
+    /// Nodes meant, with all that stands inside them; all if empty.
+    #[serde(default)]
+    pub paths: Vec<NodePath>,
+}
+
 /// The answer to a long operation: its last line. `GET /v1/events` tells of
 /// what happens meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

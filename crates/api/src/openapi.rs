@@ -92,6 +92,22 @@ const OPERATIONS: &[Operation] = &[
     ),
     op(
         "post",
+        route::PAUSE,
+        "Stop the virtual CPUs of nodes",
+        &[],
+        Body::Json("PauseRequest"),
+        Answer::Json("Outcome"),
+    ),
+    op(
+        "post",
+        route::RESUME,
+        "Let paused nodes go on",
+        &[],
+        Body::Json("PauseRequest"),
+        Answer::Json("Outcome"),
+    ),
+    op(
+        "post",
         route::HALT,
         "Stop nodes",
         &[],

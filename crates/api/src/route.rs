@@ -14,6 +14,10 @@ pub const LAYER: &str = "/v1/layer";
 pub const SPEC: &str = "/v1/spec";
 /// `POST`: [`crate::message::UpRequest`] → [`crate::message::Outcome`].
 pub const UP: &str = "/v1/up";
+/// `POST`: [`crate::message::PauseRequest`] → [`crate::message::Outcome`].
+pub const PAUSE: &str = "/v1/pause";
+/// `POST`: [`crate::message::PauseRequest`] → [`crate::message::Outcome`].
+pub const RESUME: &str = "/v1/resume";
 /// `POST`: [`crate::message::StopRequest`] → [`crate::message::Outcome`].
 pub const HALT: &str = "/v1/halt";
 /// `POST`: [`crate::message::StopRequest`] → [`crate::message::Outcome`].

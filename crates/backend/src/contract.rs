@@ -36,6 +36,7 @@ pub async fn all(backend: &dyn Backend, world: &dyn ContractWorld) {
     a_failure_leaves_nothing(backend, world).await;
     a_name_is_free_again(backend, world).await;
     the_power_button_is_heard(backend, world).await;
+    paused_until_resumed(backend, world).await;
 }
 
 /// `plan` looks at nothing but its arguments.
@@ -106,6 +107,26 @@ pub async fn the_dead_are_not_adopted(backend: &dyn Backend, world: &dyn Contrac
         assert!(adopt(backend, &record).await.is_none(), "it is dead");
         assert_gone(&record);
     }
+}
+
+/// Paused is paused, for whoever asks, however often it is said.
+pub async fn paused_until_resumed(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let machine = create(backend, &world.spec("one")).await;
+    let is_paused = async || machine.is_paused().await.expect("it answers");
+    assert!(!is_paused().await);
+    for _ in 0..2 {
+        machine.pause().await.expect("paused");
+        assert!(is_paused().await);
+    }
+    let adopted = adopt(backend, &machine.record()).await.expect("it runs");
+    assert!(adopted.is_paused().await.expect("it answers"));
+    for _ in 0..2 {
+        machine.resume().await.expect("resumed");
+        assert!(!is_paused().await);
+    }
+    machine.pause().await.expect("paused");
+    machine.kill().await.expect("a paused machine is killed");
+    assert!(machine.pause().await.is_err(), "nobody answers");
 }
 
 /// Every waiter wakes, also one who comes late.

@@ -85,6 +85,24 @@ pub trait Machine: Send + Sync {
     /// The process cannot be signalled.
     async fn kill(&self) -> Result<(), BackendError>;
 
+    /// Stops the virtual CPUs. When it returns, none of them runs. Idempotent.
+    ///
+    /// # Errors
+    /// The VMM does not answer.
+    async fn pause(&self) -> Result<(), BackendError>;
+
+    /// Lets the virtual CPUs go on from where they stand. Idempotent.
+    ///
+    /// # Errors
+    /// The VMM does not answer.
+    async fn resume(&self) -> Result<(), BackendError>;
+
+    /// Whether the virtual CPUs stand still because [`Self::pause`] said so.
+    ///
+    /// # Errors
+    /// The VMM does not answer.
+    async fn is_paused(&self) -> Result<bool, BackendError>;
+
     /// Lets a guest go on whose CPUs the VMM has stopped by itself, and tells why
     /// it had: a full disk, say. `None` if they run, or nothing can be learnt.
     /// Where the reason still holds, the VMM stops them again at once.

@@ -86,6 +86,10 @@ pub enum Verb {
     Logs(LogsArgs),
     /// Sit at a node's serial console (Ctrl-] leaves)
     Console(NodeArgs),
+    /// Stop the virtual CPUs of nodes, and of all inside them
+    Pause(PauseArgs),
+    /// Let paused nodes go on
+    Resume(PauseArgs),
     /// Power nodes off and keep their disks
     Halt(HaltArgs),
     /// Remove nodes and everything they wrote
@@ -228,6 +232,13 @@ pub struct NodeArgs {
     /// The node
     #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
     pub path: NodePath,
+}
+
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Nodes meant, with all inside them; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use crate::record::{self, NodeRecord};
 use futures::FutureExt;
 use nestlab_api::client::Client;
 use nestlab_backend::Machine;
-use nestlab_model::{Event, EventKind, Node, NodeName, NodePath, NodeState, Stage};
+use nestlab_model::{Event, EventKind, LayerStatus, Node, NodeName, NodePath, NodeState, Stage};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{broadcast, watch};
@@ -72,6 +72,8 @@ pub(crate) struct NodeCell {
     /// The guest's boot that was configured, and how often it has booted anew
     /// by itself since.
     boot: watch::Sender<Boot>,
+    /// What stood inside when the node was paused: it cannot be asked now.
+    inside_when_paused: Mutex<Option<LayerStatus>>,
 }
 
 /// What is known of a guest's boots.
@@ -106,6 +108,7 @@ impl NodeCell {
             work: Arc::default(),
             interrupts: watch::Sender::new(0),
             boot: watch::Sender::default(),
+            inside_when_paused: Mutex::default(),
         }
     }
 
@@ -170,6 +173,17 @@ impl NodeCell {
     /// Tells of boots from now on.
     pub fn watch_boots(&self) -> watch::Receiver<Boot> {
         self.boot.subscribe()
+    }
+
+    /// Remembers what stands inside while nobody can be asked.
+    pub fn keep_inside(&self, inside: Option<LayerStatus>) {
+        *self.inside_when_paused.lock().expect("no holder panics") = inside;
+    }
+
+    /// What stood inside when the node was paused, if we saw it.
+    pub fn kept_inside(&self) -> Option<LayerStatus> {
+        let kept = self.inside_when_paused.lock().expect("no holder panics");
+        kept.clone()
     }
 
     /// Tells of interrupts from now on.

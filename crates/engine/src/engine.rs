@@ -158,6 +158,10 @@ impl Engine {
             ))
             .with_hint(format!("Run `nestlab up {}`", cell.path))
         })?;
+        if cell.state() == NodeState::Paused {
+            return Err(Fault::new(format!("Node `{}` is paused", cell.path))
+                .with_hint(format!("`nestlab resume {}` lets it go on", cell.path)));
+        }
         live.agent_now().ok_or_else(|| {
             Fault::new(format!("The agent of node `{}` does not answer", cell.path))
                 .with_hint(format!("`nestlab logs {}` shows its console", cell.path))

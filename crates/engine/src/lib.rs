@@ -25,6 +25,7 @@ mod link;
 mod lower;
 mod node;
 mod parcel;
+mod pause;
 mod probe;
 mod provision;
 mod record;

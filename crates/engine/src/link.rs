@@ -78,6 +78,10 @@ async fn fall_silent(engine: &Engine, cell: &NodeCell, client: &Client) {
     let mut stall: Option<NodeState> = None;
     loop {
         tokio::time::sleep(BEAT).await;
+        if cell.state() == NodeState::Paused {
+            heard = Instant::now();
+            continue;
+        }
         let answer = tokio::time::timeout(BEAT, client.version()).await;
         if matches!(answer, Ok(Ok(_))) {
             heard = Instant::now();

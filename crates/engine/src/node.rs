@@ -65,6 +65,23 @@ impl Engine {
         }
     }
 
+    /// Tells a node who it is, and what time it is.
+    pub(crate) async fn tell_identity(
+        &self,
+        cell: &NodeCell,
+        node: &Node,
+        agent: &Client,
+    ) -> Result<(), Fault> {
+        let spec = self.spec()?;
+        let resolver = self.0.ground.resolver().await;
+        let identity = identity(&spec, cell, node, resolver);
+        let cannot =
+            |error| Fault::caused(format!("Cannot configure node `{}`", cell.path), &error);
+        agent.configure(&identity).await.map_err(cannot)?;
+        cell.configure_boot(agent.version().await.map_err(cannot)?.boot_id);
+        Ok(())
+    }
+
     /// Whether the node and everything in it is as the file says.
     async fn nothing_to_do(&self, cell: &NodeCell, node: &Node, request: &UpRequest) -> bool {
         let same = cell.record().is_some_and(|record| record.node == *node);
@@ -150,6 +167,8 @@ impl Rise<'_> {
         let live = match self.cell.live_now() {
             Some(live) => {
                 self.note_changes();
+                self.at(Stage::Boot, crate::pause::wake(self.cell, &live))
+                    .await?;
                 live
             }
             None => self.engine.launch(self.cell, self.node, &self.work).await?,
@@ -263,6 +282,10 @@ impl Rise<'_> {
         Ok(())
     }
 
+    async fn configure(&self, agent: &Client) -> Result<(), Fault> {
+        self.engine.tell_identity(self.cell, self.node, agent).await
+    }
+
     async fn wait_for_agent(&self, live: &Live) -> Result<Client, Fault> {
         let mut agent = live.agent.clone();
         let answered = tokio::time::timeout(BOOT_DEADLINE, agent.wait_for(Option::is_some)).await;
@@ -278,22 +301,6 @@ impl Rise<'_> {
                 self.cell.path
             ))),
         }
-    }
-
-    async fn configure(&self, agent: &Client) -> Result<(), Fault> {
-        let spec = self.engine.spec()?;
-        let resolver = self.engine.0.ground.resolver().await;
-        let identity = identity(&spec, self.cell, self.node, resolver);
-        let cannot = |error| {
-            Fault::caused(
-                format!("Cannot configure node `{}`", self.cell.path),
-                &error,
-            )
-        };
-        agent.configure(&identity).await.map_err(cannot)?;
-        self.cell
-            .configure_boot(agent.version().await.map_err(cannot)?.boot_id);
-        Ok(())
     }
 
     async fn copy_files(&self, agent: &Client) -> Result<(), Fault> {

@@ -73,17 +73,20 @@ impl Engine {
             return Ok(false);
         };
         // First: should it end at once, that is the later news.
-        cell.enter(if record.ready {
-            NodeState::Ready
-        } else {
-            unfinished(cell)
+        cell.enter(match machine.is_paused().await {
+            Ok(true) => NodeState::Paused,
+            _ => state_of(cell, record.ready),
         });
         self.hold(cell, machine);
         Ok(true)
     }
 }
 
-fn unfinished(cell: &NodeCell) -> NodeState {
+/// What a node is whose machine runs, as its record has it.
+pub(crate) fn state_of(cell: &NodeCell, ready: bool) -> NodeState {
+    if ready {
+        return NodeState::Ready;
+    }
     Fault::new(format!(
         "Node `{}` was still starting when its supervisor ended",
         cell.path

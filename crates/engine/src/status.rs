@@ -69,6 +69,9 @@ impl Engine {
     }
 
     async fn below(&self, cell: &NodeCell) -> Option<LayerStatus> {
+        if cell.state() == NodeState::Paused {
+            return cell.kept_inside();
+        }
         let agent = cell.live()?.agent_now()?;
         let report = tokio::time::timeout(BELOW, agent.layer())
             .await

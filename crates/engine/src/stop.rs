@@ -20,7 +20,9 @@ impl Engine {
     /// A path names no node, or a machine could not be stopped.
     pub async fn halt(&self, request: &StopRequest) -> Result<Outcome, Fault> {
         let results = self
-            .for_each(request, |cell, below| self.halt_node(cell, below, request))
+            .for_each(&request.paths, |cell, below| {
+                self.halt_node(cell, below, request)
+            })
             .await?;
         self.outcome(results).await
     }
@@ -31,7 +33,7 @@ impl Engine {
     /// A path names no node, or something could not be removed.
     pub async fn destroy(&self, request: &StopRequest) -> Result<Outcome, Fault> {
         let results = self
-            .for_each(request, |cell, below| {
+            .for_each(&request.paths, |cell, below| {
                 self.destroy_node(cell, below, request)
             })
             .await?;
@@ -57,7 +59,7 @@ impl Engine {
         }
     }
 
-    async fn outcome(&self, results: Vec<Result<(), Fault>>) -> Result<Outcome, Fault> {
+    pub(crate) async fn outcome(&self, results: Vec<Result<(), Fault>>) -> Result<Outcome, Fault> {
         results.into_iter().collect::<Result<Vec<()>, Fault>>()?;
         Ok(Outcome {
             ok: true,
@@ -66,9 +68,9 @@ impl Engine {
     }
 
     /// Applies an action to every node meant, all at once.
-    async fn for_each<F, R>(
+    pub(crate) async fn for_each<F, R>(
         &self,
-        request: &StopRequest,
+        paths: &[NodePath],
         action: F,
     ) -> Result<Vec<Result<(), Fault>>, Fault>
     where
@@ -76,7 +78,7 @@ impl Engine {
         R: Future<Output = Result<(), Fault>>,
     {
         let mut actions = Vec::new();
-        for (name, below) in self.meant(&request.paths)? {
+        for (name, below) in self.meant(paths)? {
             actions.push(action(self.cell(&name)?, below));
         }
         Ok(join_all(actions).await)
@@ -97,7 +99,7 @@ impl Engine {
         for path in paths {
             let (first, rest) = path
                 .split_first()
-                .ok_or_else(|| Fault::new("The host itself cannot be stopped"))?;
+                .ok_or_else(|| Fault::new("The host itself is no node"))?;
             self.cell(first)?;
             let below = meant.entry(first.clone()).or_default();
             if rest.is_host() {
@@ -229,6 +231,8 @@ async fn pull_the_plug(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
 /// Asks the guest to end: what is inside it first, then itself, by its agent or
 /// else by the power button. Returns when the machine has ended.
 async fn ask_to_end(live: &Live, request: &StopRequest) {
+    // A paused guest hears nothing.
+    let _ = live.machine.resume().await;
     let asked = match live.agent_now() {
         Some(agent) => {
             let inner = StopRequest {

@@ -4,7 +4,8 @@
 //!            ┌──────────── start ───────────┐
 //!            ▼                              │
 //! absent ─► starting(stage…) ─► ready ─► halting ─► halted
-//!               │      ▲          │
+//!               │      ▲          │ ▲
+//!               │      │          │ └─ pause, resume ─► paused
 //!               ▼      │ up       ▼ (VMM or agent gone)
 //!             failed(stage) ◄─────┘
 //! ```
@@ -70,6 +71,8 @@ pub enum NodeState {
     },
     /// Everything the file asks of it is true.
     Ready,
+    /// Its virtual CPUs, and those of all that stands inside it, stand still.
+    Paused,
     /// It is told to power off.
     Halting,
     /// It is powered off; its disks are kept.
@@ -92,6 +95,7 @@ impl NodeState {
             Self::Absent => "absent".into(),
             Self::Starting { stage } => format!("starting ({stage})"),
             Self::Ready => "ready".into(),
+            Self::Paused => "paused".into(),
             Self::Halting => "halting".into(),
             Self::Halted => "halted".into(),
             Self::Failed { stage, .. } => format!("failed ({stage})"),

@@ -16,7 +16,8 @@ pub use stream::{ByteStream, Duplex};
 
 use crate::link::Link;
 use crate::message::{
-    Configure, LayerReport, LayerSpec, LogKind, Outcome, Power, StopRequest, UpRequest, Version,
+    Configure, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest, Power, StopRequest,
+    UpRequest, Version,
 };
 use crate::route;
 use bytes::Bytes;
@@ -132,6 +133,22 @@ impl Client {
     /// See [`ApiError`]. That a node failed is an [`Outcome`], not an error.
     pub async fn up(&self, request: &UpRequest) -> Result<Outcome, ApiError> {
         self.post(route::UP, request).await
+    }
+
+    /// Stops the virtual CPUs of nodes, those of what is inside them first.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn pause(&self, request: &PauseRequest) -> Result<Outcome, ApiError> {
+        self.post(route::PAUSE, request).await
+    }
+
+    /// Lets paused nodes go on, those of what is inside them last.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn resume(&self, request: &PauseRequest) -> Result<Outcome, ApiError> {
+        self.post(route::RESUME, request).await
     }
 
     /// Stops nodes. Takes as long as it takes.

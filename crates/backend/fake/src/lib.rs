@@ -152,6 +152,13 @@ impl Fake {
             .collect()
     }
 
+    /// The nodes whose machines run and are paused.
+    pub fn paused(&self) -> Vec<NodePath> {
+        let world = self.world();
+        let paused = world.running.values().filter(|machine| machine.is_paused());
+        paused.map(|machine| machine.spec().path.clone()).collect()
+    }
+
     /// Ends a node's machine as a crash would, with its sockets left behind.
     /// Returns whether it ran.
     pub fn crash(&self, path: &NodePath) -> bool {

@@ -6,6 +6,7 @@ use nestlab_backend::{BackendError, Exit, LinkAddress, Machine, MachineRecord, M
 use nestlab_sys::process::ProcessId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,6 +27,7 @@ pub(crate) fn silent() -> Service {
 pub(crate) struct Running {
     record: MachineRecord,
     hears_power: bool,
+    paused: Arc<AtomicBool>,
     exit: watch::Sender<Option<Exit>>,
     sockets: Vec<JoinHandle<()>>,
 }
@@ -49,6 +51,7 @@ impl Running {
                 spec: spec.clone(),
             },
             hears_power: *fate != Fate::IgnoresPower,
+            paused: Arc::default(),
             exit: watch::Sender::new(None),
             sockets: vec![serve(spec, LINK, agent)?, serve(spec, CONSOLE, console)?],
         })
@@ -56,6 +59,10 @@ impl Running {
 
     pub(crate) fn spec(&self) -> &MachineSpec {
         &self.record.spec
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn end(self, why: &str) {
@@ -111,6 +118,7 @@ pub(crate) fn clear(run_dir: &Path) -> Result<(), BackendError> {
 pub(crate) struct FakeMachine {
     record: MachineRecord,
     hears_power: bool,
+    paused: Arc<AtomicBool>,
     exit: watch::Receiver<Option<Exit>>,
     shared: Shared,
 }
@@ -120,6 +128,7 @@ impl FakeMachine {
         Self {
             record: running.record.clone(),
             hears_power: running.hears_power,
+            paused: running.paused.clone(),
             exit: running.exit.subscribe(),
             shared: shared.clone(),
         }
@@ -127,6 +136,15 @@ impl FakeMachine {
 
     fn pid(&self) -> u32 {
         self.record.process.pid
+    }
+
+    /// What a VMM that has ended says to everything.
+    fn answers(&self, action: &str) -> Result<(), BackendError> {
+        if self.exit.borrow().is_none() {
+            return Ok(());
+        }
+        let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        Err(BackendError::io(action)(source))
     }
 }
 
@@ -155,10 +173,7 @@ impl Machine for FakeMachine {
 
     async fn power_button(&self) -> Result<(), BackendError> {
         let mut world = lock(&self.shared);
-        if self.exit.borrow().is_some() {
-            let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-            return Err(BackendError::io("press the power button")(source));
-        }
+        self.answers("press the power button")?;
         world.note(Call::Power(self.record.spec.path.clone()));
         if self.hears_power {
             world.end(self.pid(), "it powered off");
@@ -175,6 +190,23 @@ impl Machine for FakeMachine {
             return Ok(());
         }
         clear(&self.record.spec.run_dir)
+    }
+
+    async fn pause(&self) -> Result<(), BackendError> {
+        self.answers("pause")?;
+        self.paused.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn resume(&self) -> Result<(), BackendError> {
+        self.answers("resume")?;
+        self.paused.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn is_paused(&self) -> Result<bool, BackendError> {
+        self.answers("tell whether it is paused")?;
+        Ok(self.paused.load(Ordering::Relaxed))
     }
 
     async fn revive(&self) -> Option<String> {

@@ -255,6 +255,12 @@ fn is_ours(record: &MachineRecord) -> bool {
 }
 
 impl QemuMachine {
+    /// Gives one command without arguments to the monitor.
+    async fn command(&self, name: &str) -> Result<Value, BackendError> {
+        let mut qmp = Qmp::connect(&self.record.spec.run_dir.join(QMP)).await?;
+        qmp.execute(name, json!({})).await
+    }
+
     /// Waits for the end; tells the status of our own child.
     async fn ended(&self) -> std::io::Result<Option<String>> {
         self.pidfd.wait().await?;
@@ -316,8 +322,20 @@ impl Machine for QemuMachine {
     }
 
     async fn power_button(&self) -> Result<(), BackendError> {
-        let mut qmp = Qmp::connect(&self.record.spec.run_dir.join(QMP)).await?;
-        qmp.execute("system_powerdown", json!({})).await.map(drop)
+        self.command("system_powerdown").await.map(drop)
+    }
+
+    async fn pause(&self) -> Result<(), BackendError> {
+        self.command("stop").await.map(drop)
+    }
+
+    async fn resume(&self) -> Result<(), BackendError> {
+        self.command("cont").await.map(drop)
+    }
+
+    async fn is_paused(&self) -> Result<bool, BackendError> {
+        let status = self.command("query-status").await?;
+        Ok(status["status"] == "paused")
     }
 
     async fn kill(&self) -> Result<(), BackendError> {

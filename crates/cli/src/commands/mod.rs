@@ -11,6 +11,7 @@ pub mod logs;
 pub mod ls;
 pub mod net;
 mod operation;
+pub mod pause;
 pub mod plan;
 pub mod port;
 pub mod status;
@@ -37,6 +38,9 @@ async fn explain(client: &Client, path: &NodePath, error: Error) -> Error {
     };
     match check_path(&report.status, path) {
         Ok(state) if state == "ready" => error,
+        Ok(state) if state == "paused" => {
+            error.hint(format!("`nestlab resume {path}` lets it go on"))
+        }
         Ok(state) => error.hint(format!(
             "`{path}` is {state}; `nestlab up {path}` brings it up"
         )),

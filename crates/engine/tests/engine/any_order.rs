@@ -11,6 +11,8 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 enum Step {
     Up,
     UpFor(u64),
+    Pause,
+    Resume,
     Halt,
     Destroy,
     Crash(usize),
@@ -21,6 +23,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => Just(Step::Up),
         3 => (0u64..30).prop_map(Step::UpFor),
+        2 => Just(Step::Pause),
+        1 => Just(Step::Resume),
         1 => Just(Step::Halt),
         1 => Just(Step::Destroy),
         2 => (0..NAMES.len()).prop_map(Step::Crash),
@@ -32,6 +36,8 @@ fn take(bench: &mut Bench, step: &Step) {
     match step {
         Step::Up => assert!(bench.up().ok, "{:?}", bench.states()),
         Step::UpFor(millis) => bench.up_for(Duration::from_millis(*millis)),
+        Step::Pause => drop(bench.pause(&[]).unwrap()),
+        Step::Resume => drop(bench.unpause(&[]).unwrap()),
         Step::Halt => drop(bench.halt().unwrap()),
         Step::Destroy => {
             bench.destroy().unwrap();
@@ -47,7 +53,7 @@ fn check(bench: &Bench) {
     for (path, state) in bench.states() {
         let runs = running.iter().filter(|other| **other == path).count();
         match state {
-            NodeState::Ready => assert_eq!(runs, 1, "`{path}` is ready"),
+            NodeState::Ready | NodeState::Paused => assert_eq!(runs, 1, "`{path}` is {state:?}"),
             NodeState::Absent | NodeState::Halted => assert_eq!(runs, 0, "`{path}` is {state:?}"),
             NodeState::Failed { .. } => assert!(runs <= 1, "`{path}` runs {runs} times"),
             state => panic!("nothing is at work, yet `{path}` is {state:?}"),
@@ -68,6 +74,7 @@ proptest! {
         }
         prop_assert!(bench.up().ok, "{:?}", bench.states());
         prop_assert_eq!(bench.fake.running().len(), NAMES.len());
+        prop_assert!(bench.fake.paused().is_empty());
         bench.destroy().unwrap();
         prop_assert!(bench.fake.running().is_empty());
         for name in NAMES {

@@ -2,7 +2,7 @@
 
 use crate::ground::{FakeGround, Outliving};
 use nestlab_agent::{Guest, GuestConfig, guest_routes, serve_link};
-use nestlab_api::message::{ImageSource, LayerSpec, Outcome, StopRequest, UpRequest};
+use nestlab_api::message::{ImageSource, LayerSpec, Outcome, PauseRequest, StopRequest, UpRequest};
 use nestlab_backend_fake::{Call, Fake};
 use nestlab_engine::{Config, Engine, Fault};
 use nestlab_model::{
@@ -104,6 +104,22 @@ impl Bench {
     /// Halts everything.
     pub fn halt(&self) -> Result<Outcome, Fault> {
         self.run(self.engine.halt(&StopRequest::default()))
+    }
+
+    /// Why a node's agent cannot be asked.
+    pub fn refusal(&self, name: &str) -> String {
+        let asked = self.engine.agent_at(&path(name));
+        asked.err().map(|fault| fault.message).unwrap_or_default()
+    }
+
+    /// Pauses everything that is ready, or some nodes.
+    pub fn pause(&self, names: &[&str]) -> Result<Outcome, Fault> {
+        self.run(self.engine.pause(&paused(names)))
+    }
+
+    /// Lets everything go on, or some nodes.
+    pub fn unpause(&self, names: &[&str]) -> Result<Outcome, Fault> {
+        self.run(self.engine.unpause(&paused(names)))
     }
 
     /// Halts everything, with little patience.
@@ -300,5 +316,11 @@ pub fn after(name: &str, other: &str) -> Node {
     Node {
         depends_on: vec![dependency],
         ..node(name)
+    }
+}
+
+fn paused(names: &[&str]) -> PauseRequest {
+    PauseRequest {
+        paths: names.iter().map(|name| path(name)).collect(),
     }
 }

@@ -73,6 +73,36 @@ fn a_failed_dependency_fails_what_waits_for_it() {
 }
 
 #[test]
+fn paused_is_paused_until_something_needs_it_awake() {
+    let mut bench = Bench::new(vec![node("a"), node("b")]);
+    assert!(bench.up().ok);
+    bench.pause(&["a"]).unwrap();
+    assert_eq!(bench.fake.paused(), [path("a")]);
+    assert_eq!(bench.state("a"), NodeState::Paused);
+    assert_eq!(bench.state("b"), NodeState::Ready);
+    assert_eq!(bench.refusal("a"), "Node `a` is paused");
+
+    // A new supervisor asks the VMM.
+    bench.restart();
+    assert_eq!(bench.state("a"), NodeState::Paused);
+    bench.unpause(&[]).unwrap();
+    assert_eq!(bench.state("a"), NodeState::Ready);
+    assert!(bench.fake.paused().is_empty());
+
+    // `up` and `halt` wake it as well.
+    bench.pause(&[]).unwrap();
+    assert!(bench.up().ok);
+    assert!(bench.fake.paused().is_empty());
+    assert_eq!(bench.creations("a"), 1);
+    bench.pause(&[]).unwrap();
+    bench.halt().unwrap();
+    let refused = bench.pause(&["a"]).unwrap_err();
+    assert!(refused.message.contains("is halted"), "{refused:?}");
+    bench.pause(&[]).unwrap();
+    assert_eq!(bench.state("a"), NodeState::Halted);
+}
+
+#[test]
 fn halt_keeps_the_disk_and_destroy_nothing() {
     let bench = Bench::new(vec![node("a")]);
     assert!(bench.up().ok);

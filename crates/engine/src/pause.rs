@@ -1,0 +1,188 @@
+//! Pausing nodes and letting them go on: inside-out, and outside-in.
+//!
+//! The VMM is the one who knows whether a machine stands still, so nothing of it
+//! is written down: whoever takes hold of a machine asks.
+
+use crate::Fault;
+use crate::cell::{Live, NodeCell};
+use crate::engine::Engine;
+use crate::resume::state_of;
+use nestlab_api::client::Client;
+use nestlab_api::message::{Outcome, PauseRequest};
+use nestlab_model::{LayerStatus, NodePath, NodeState, Stage};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an agent may take to answer once its machine goes on.
+const WAKING: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// Stops the virtual CPUs of nodes, those of what is inside them first. Of a
+    /// whole layer only the nodes that are ready are meant.
+    ///
+    /// # Errors
+    /// A path names no node, or one that is not ready; a machine or what is inside
+    /// it could not be stopped. What goes on then is told by the states.
+    pub async fn pause(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
+        let named = !request.paths.is_empty();
+        let results = self
+            .for_each(&request.paths, |cell, below| async move {
+                match below.is_empty() {
+                    true => self.pause_node(&cell, named).await,
+                    false => self.pause_below(&cell, below).await,
+                }
+            })
+            .await?;
+        self.outcome(results).await
+    }
+
+    /// Lets paused nodes go on, those of what is inside them last. Their clocks
+    /// are set to the present.
+    ///
+    /// # Errors
+    /// A path names no node; a machine does not go on or its agent does not answer.
+    pub async fn unpause(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
+        let results = self
+            .for_each(&request.paths, |cell, below| async move {
+                match below.is_empty() {
+                    true => self.unpause_node(&cell).await,
+                    false => self.unpause_below(&cell, below).await,
+                }
+            })
+            .await?;
+        self.outcome(results).await
+    }
+
+    async fn pause_node(&self, cell: &Arc<NodeCell>, named: bool) -> Result<(), Fault> {
+        let _work = cell.work.clone().lock_owned().await;
+        let live = match (cell.state(), cell.live_now()) {
+            (NodeState::Paused, _) => return Ok(()),
+            (NodeState::Ready, Some(live)) => live,
+            (state, _) if named => {
+                return Err(Fault::new(format!(
+                    "Node `{}` is {}: only one that is ready can be paused",
+                    cell.path,
+                    state.word()
+                ))
+                .with_hint(format!("`nestlab up {}` makes it ready", cell.path)));
+            }
+            _ => return Ok(()),
+        };
+        let inside = self.pause_inside(cell, &live).await?;
+        if let Err(error) = live.machine.pause().await {
+            if let (Some(agent), true) = (live.agent_now(), inside.is_some()) {
+                let _ = agent.resume(&PauseRequest::default()).await;
+            }
+            return Err(cannot("pause", cell, &error));
+        }
+        cell.keep_inside(inside);
+        cell.enter(NodeState::Paused);
+        Ok(())
+    }
+
+    /// Pauses everything inside a node, if anything is; tells what stands there.
+    async fn pause_inside(
+        &self,
+        cell: &NodeCell,
+        live: &Live,
+    ) -> Result<Option<LayerStatus>, Fault> {
+        if !has_inside(cell) {
+            return Ok(Some(LayerStatus::default()));
+        }
+        let agent = live.agent_now().ok_or_else(|| {
+            Fault::new(format!(
+                "The agent of node `{}` does not answer, so what is inside it cannot be paused first",
+                cell.path
+            ))
+        })?;
+        let paused = agent.pause(&PauseRequest::default()).await;
+        let outcome = paused.map_err(|error| cannot("pause the inside of", cell, &error))?;
+        Ok(Some(outcome.status))
+    }
+
+    async fn unpause_node(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
+        let _work = cell.work.clone().lock_owned().await;
+        let (NodeState::Paused, Some(live)) = (cell.state(), cell.live_now()) else {
+            return self.unpause_what_is_inside(cell).await;
+        };
+        wake(cell, &live).await?;
+        let woken = self.set_right(cell, &live).await;
+        cell.keep_inside(None);
+        cell.enter(match &woken {
+            Ok(()) => state_of(cell, cell.record().is_some_and(|record| record.ready)),
+            Err(fault) => fault.clone().at(Stage::Configure),
+        });
+        woken
+    }
+
+    /// Of a node that runs, something inside may be paused all the same.
+    async fn unpause_what_is_inside(&self, cell: &NodeCell) -> Result<(), Fault> {
+        let agent = cell.live_now().and_then(|live| live.agent_now());
+        match agent {
+            Some(agent) if has_inside(cell) => resume_inside(cell, &agent).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a guest that has just woken the present time, then wakes its inside.
+    async fn set_right(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+        let mut agent = live.agent.clone();
+        let answered = tokio::time::timeout(WAKING, agent.wait_for(Option::is_some)).await;
+        let Ok(Ok(Some(agent))) = answered.map(|told| told.map(|agent| agent.clone())) else {
+            return Err(Fault::new(format!(
+                "The agent of node `{}` does not answer though its machine goes on",
+                cell.path
+            )));
+        };
+        if let Some(record) = cell.record() {
+            self.tell_identity(cell, &record.node, &agent).await?;
+        }
+        match has_inside(cell) {
+            true => resume_inside(cell, &agent).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn pause_below(&self, cell: &NodeCell, paths: Vec<NodePath>) -> Result<(), Fault> {
+        let paused = self.agent(&cell.name)?.pause(&PauseRequest { paths }).await;
+        paused
+            .map(drop)
+            .map_err(|error| cannot("pause inside", cell, &error))
+    }
+
+    async fn unpause_below(&self, cell: &NodeCell, paths: Vec<NodePath>) -> Result<(), Fault> {
+        let resumed = self
+            .agent(&cell.name)?
+            .resume(&PauseRequest { paths })
+            .await;
+        resumed
+            .map(drop)
+            .map_err(|error| cannot("resume inside", cell, &error))
+    }
+}
+
+/// Lets a machine go on if it stands still.
+pub(crate) async fn wake(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+    let woken = match live.machine.is_paused().await {
+        Ok(true) => live.machine.resume().await,
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    woken.map_err(|error| cannot("resume", cell, &error))
+}
+
+async fn resume_inside(cell: &NodeCell, agent: &Client) -> Result<(), Fault> {
+    let resumed = agent.resume(&PauseRequest::default()).await;
+    resumed
+        .map(drop)
+        .map_err(|error| cannot("resume the inside of", cell, &error))
+}
+
+fn has_inside(cell: &NodeCell) -> bool {
+    cell.record()
+        .is_some_and(|record| !record.node.inside.is_empty())
+}
+
+fn cannot(verb: &str, cell: &NodeCell, error: &(dyn std::error::Error + 'static)) -> Fault {
+    Fault::caused(format!("Cannot {verb} node `{}`", cell.path), error)
+}
