@@ -48,6 +48,7 @@ unit: ## Tests that need no machine
 # One at a time: the machines of one test are enough for a small computer.
 e2e: ## Stories of whole labs, with real machines
 	cargo test --locked -p nestlab-e2e -- --test-threads=1 --nocapture
+	scripts/contract
 
 lint: ## Format, clippy, duplicated or forbidden dependencies
 	cargo fmt --all --check

@@ -108,6 +108,10 @@ pub struct StopRequest {
     /// Pull the plug instead of asking.
     #[serde(default)]
     pub force: bool,
+    /// Keep memory and devices as well, so that the next `up` goes on from there.
+    /// Only `POST /v1/halt`.
+    #[serde(default)]
+    pub save: bool,
     /// Seconds to wait for a graceful end before pulling the plug.
     #[serde(default)]
     pub deadline_seconds: Option<u64>,

@@ -37,6 +37,7 @@ pub async fn all(backend: &dyn Backend, world: &dyn ContractWorld) {
     a_name_is_free_again(backend, world).await;
     the_power_button_is_heard(backend, world).await;
     paused_until_resumed(backend, world).await;
+    saved_and_restored(backend, world).await;
 }
 
 /// `plan` looks at nothing but its arguments.
@@ -127,6 +128,32 @@ pub async fn paused_until_resumed(backend: &dyn Backend, world: &dyn ContractWor
     machine.pause().await.expect("paused");
     machine.kill().await.expect("a paused machine is killed");
     assert!(machine.pause().await.is_err(), "nobody answers");
+}
+
+/// What is saved of a paused machine, and only of such, is taken up by the next.
+pub async fn saved_and_restored(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let machine = create(backend, &world.spec("one")).await;
+    let state = machine.record().spec.run_dir.with_extension("state");
+    assert!(machine.save(&state).await.is_err(), "it is not paused");
+    assert!(!state.exists(), "half a state is left");
+    machine.pause().await.expect("paused");
+    machine.save(&state).await.expect("saved");
+    assert!(machine.is_paused().await.expect("it answers"));
+    let spec = machine.record().spec;
+    machine.kill().await.expect("killed");
+
+    let restored = backend.restore(&spec, None, &state).await;
+    let restored = restored.expect("restored");
+    assert!(restored.is_paused().await.expect("it answers"));
+    restored.resume().await.expect("resumed");
+    restored.kill().await.expect("killed");
+    assert_gone(&restored.record());
+
+    // A state that is none is refused, and nothing runs.
+    std::fs::write(&state, "nonsense").expect("a file");
+    assert!(backend.restore(&spec, None, &state).await.is_err());
+    assert!(!spec.run_dir.exists(), "its folder is left");
+    std::fs::remove_file(&state).expect("the state is ours");
 }
 
 /// Every waiter wakes, also one who comes late.

@@ -6,7 +6,7 @@ use nestlab_model::Accelerator;
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::process::ProcessId;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Realises machines of one kind at this level.
@@ -46,6 +46,19 @@ pub trait Backend: Send + Sync {
         &self,
         spec: &MachineSpec,
         place: Option<&Namespaces>,
+    ) -> Result<Arc<dyn Machine>, BackendError>;
+
+    /// Starts a machine as [`Self::create`] does, from a state that
+    /// [`Machine::save`] wrote of one with the same spec, whose disks have not
+    /// changed since. Its virtual CPUs stand still. A failure leaves nothing.
+    ///
+    /// # Errors
+    /// Whatever kept the VMM from starting or from taking the state.
+    async fn restore(
+        &self,
+        spec: &MachineSpec,
+        place: Option<&Namespaces>,
+        state: &Path,
     ) -> Result<Arc<dyn Machine>, BackendError>;
 
     /// Takes hold of a machine that another process started. `None` if it no
@@ -102,6 +115,13 @@ pub trait Machine: Send + Sync {
     /// # Errors
     /// The VMM does not answer.
     async fn is_paused(&self) -> Result<bool, BackendError>;
+
+    /// Writes memory and devices of a paused machine to a new file, and leaves it
+    /// paused. Without its disks as they are now the file is of no use.
+    ///
+    /// # Errors
+    /// The machine is not paused, or the file cannot be written; it is gone then.
+    async fn save(&self, state: &Path) -> Result<(), BackendError>;
 
     /// Lets a guest go on whose CPUs the VMM has stopped by itself, and tells why
     /// it had: a full disk, say. `None` if they run, or nothing can be learnt.

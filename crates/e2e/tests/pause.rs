@@ -80,6 +80,19 @@ fn a_tree(world: &World) {
         assert!((here - there).abs() < 2.0, "{node}: {there}, here {here}");
     }
 
+    // Saved, nothing runs; `up` goes on with the same boots.
+    let boot_ids = || {
+        let line = "cat /proc/sys/kernel/random/boot_id";
+        ["box", "box/inner"].map(|node| inside(world, &lab, node, line))
+    };
+    let (boots, before) = (boot_ids(), count());
+    world.run(&lab, &["halt", "--save"]).ok();
+    assert_eq!(world.state(&lab, "box"), "saved");
+    assert!(world.processes("qemu-system").is_empty());
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(boot_ids(), boots);
+    world.eventually("it counts on", Duration::from_secs(20), || count() > before);
+
     // One inside alone; `up` wakes it, `destroy` needs nobody awake.
     world.run(&lab, &["pause", "box/inner"]).ok();
     assert_eq!(world.state(&lab, "box"), "ready");

@@ -261,6 +261,11 @@ impl NodeCell {
         Ok(())
     }
 
+    /// Where memory and devices of a saved machine are.
+    pub fn state_path(&self) -> PathBuf {
+        self.folder.join("machine.state")
+    }
+
     fn record_path(&self) -> PathBuf {
         self.folder.join("node.json")
     }

@@ -162,7 +162,7 @@ async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>, in_care: ones
     let state = cell.state();
     let expected = matches!(
         state,
-        NodeState::Halting | NodeState::Halted | NodeState::Absent
+        NodeState::Halting | NodeState::Halted | NodeState::Saved | NodeState::Absent
     );
     if expected {
         return;

@@ -30,6 +30,7 @@ mod probe;
 mod provision;
 mod record;
 mod resume;
+mod save;
 mod status;
 mod stop;
 mod support;

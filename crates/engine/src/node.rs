@@ -171,7 +171,7 @@ impl Rise<'_> {
                     .await?;
                 live
             }
-            None => self.engine.launch(self.cell, self.node, &self.work).await?,
+            None => self.start().await?,
         };
         let mut boots = self.cell.watch_boots();
         loop {
@@ -198,6 +198,19 @@ impl Rise<'_> {
                 return Err(failed);
             }
         }
+    }
+
+    /// Starts the machine: from what was saved, or from power-on.
+    async fn start(&self) -> Step<Live> {
+        let saved = self.cell.record().and_then(|record| record.saved);
+        let Some(spec) = saved else {
+            return self.engine.launch(self.cell, self.node, &self.work).await;
+        };
+        let waking = self
+            .engine
+            .wake_saved(self.cell, self.node, spec, self.work.clone());
+        self.note_changes();
+        self.at(Stage::Launch, waking).await
     }
 
     async fn set_up(&self, live: &Live) -> Step<()> {

@@ -28,7 +28,7 @@ impl Engine {
         let results = self
             .for_each(&request.paths, |cell, below| async move {
                 match below.is_empty() {
-                    true => self.pause_node(&cell, named).await,
+                    true => self.pause_node(&cell, named).await.map(drop),
                     false => self.pause_below(&cell, below).await,
                 }
             })
@@ -53,10 +53,15 @@ impl Engine {
         self.outcome(results).await
     }
 
-    async fn pause_node(&self, cell: &Arc<NodeCell>, named: bool) -> Result<(), Fault> {
+    /// Pauses a node and what is inside it; tells whether it stands still now.
+    pub(crate) async fn pause_node(
+        &self,
+        cell: &Arc<NodeCell>,
+        named: bool,
+    ) -> Result<bool, Fault> {
         let _work = cell.work.clone().lock_owned().await;
         let live = match (cell.state(), cell.live_now()) {
-            (NodeState::Paused, _) => return Ok(()),
+            (NodeState::Paused, _) => return Ok(true),
             (NodeState::Ready, Some(live)) => live,
             (state, _) if named => {
                 return Err(Fault::new(format!(
@@ -66,7 +71,13 @@ impl Engine {
                 ))
                 .with_hint(format!("`nestlab up {}` makes it ready", cell.path)));
             }
-            _ => return Ok(()),
+            (state, live) => {
+                if live.is_some() {
+                    let state = state.word();
+                    self.warn(&cell.path, format!("is {state} and is left as it is"));
+                }
+                return Ok(false);
+            }
         };
         let inside = self.pause_inside(cell, &live).await?;
         if let Err(error) = live.machine.pause().await {
@@ -77,7 +88,7 @@ impl Engine {
         }
         cell.keep_inside(inside);
         cell.enter(NodeState::Paused);
-        Ok(())
+        Ok(true)
     }
 
     /// Pauses everything inside a node, if anything is; tells what stands there.
@@ -100,7 +111,7 @@ impl Engine {
         Ok(Some(outcome.status))
     }
 
-    async fn unpause_node(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
+    pub(crate) async fn unpause_node(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
         let _work = cell.work.clone().lock_owned().await;
         let (NodeState::Paused, Some(live)) = (cell.state(), cell.live_now()) else {
             return self.unpause_what_is_inside(cell).await;

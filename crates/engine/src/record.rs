@@ -3,7 +3,7 @@
 //! One folder per node: `node.json` (this record), its disks, its logs.
 
 use crate::Fault;
-use nestlab_backend::MachineRecord;
+use nestlab_backend::{MachineRecord, MachineSpec};
 use nestlab_model::Node;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub(crate) struct NodeRecord {
     pub done: BTreeMap<String, String>,
     /// Whether everything asked of the node was true.
     pub ready: bool,
+    /// What the machine was whose state is kept in the node's folder.
+    #[serde(default)]
+    pub saved: Option<MachineSpec>,
     /// Why the accelerator is not the best one.
     #[serde(default)]
     pub accelerator_note: Option<String>,
@@ -40,6 +43,7 @@ impl NodeRecord {
             machine: None,
             done: BTreeMap::new(),
             ready: false,
+            saved: None,
             accelerator_note: None,
         }
     }

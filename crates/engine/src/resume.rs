@@ -49,8 +49,12 @@ impl Engine {
         let Some(record) = cell.load()? else {
             return Ok(false);
         };
+        let at_rest = match record.saved {
+            Some(_) => NodeState::Saved,
+            None => NodeState::Halted,
+        };
         let Some(machine) = &record.machine else {
-            cell.enter(NodeState::Halted);
+            cell.enter(at_rest);
             return Ok(false);
         };
         let backend = self.backend(&record.node)?;
@@ -69,9 +73,12 @@ impl Engine {
                 record.machine = None;
                 record.ready = false;
             })?;
-            cell.enter(NodeState::Halted);
+            cell.enter(at_rest);
             return Ok(false);
         };
+        // Its supervisor was killed before it ended the machine, which stands
+        // still and may go on: what was saved is older than that.
+        crate::save::discard(cell)?;
         // First: should it end at once, that is the later news.
         cell.enter(match machine.is_paused().await {
             Ok(true) => NodeState::Paused,

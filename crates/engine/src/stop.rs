@@ -2,6 +2,7 @@
 
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
+use crate::save::discard;
 use crate::{Fault, record};
 use futures::future::join_all;
 use nestlab_api::message::{LayerSpec, Outcome, Power, StopRequest};
@@ -145,8 +146,14 @@ impl Engine {
         if !below.is_empty() {
             return self.stop_below(&cell, below, request, Verb::Halt).await;
         }
+        if request.save {
+            return self.save_node(&cell, !request.paths.is_empty()).await;
+        }
         let _work = cell.interrupt().await;
         let Some(live) = cell.live() else {
+            if discard(&cell)? {
+                cell.enter(NodeState::Halted);
+            }
             return Ok(());
         };
         cell.enter(NodeState::Halting);
@@ -168,7 +175,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn end(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+    pub(crate) async fn end(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
         pull_the_plug(cell, live).await?;
         if let Some(record) = cell.record() {
             cell.amend(&record.node, |record| {

@@ -6,6 +6,7 @@
 //! absent ─► starting(stage…) ─► ready ─► halting ─► halted
 //!               │      ▲          │ ▲
 //!               │      │          │ └─ pause, resume ─► paused
+//!               │      │          └─ halt --save, up ─► saved
 //!               ▼      │ up       ▼ (VMM or agent gone)
 //!             failed(stage) ◄─────┘
 //! ```
@@ -77,6 +78,9 @@ pub enum NodeState {
     Halting,
     /// It is powered off; its disks are kept.
     Halted,
+    /// It does not run; its memory and devices are kept as well as its disks, and
+    /// it goes on from there.
+    Saved,
     /// A step did not work. The VMM may still run.
     Failed {
         /// Which step.
@@ -98,6 +102,7 @@ impl NodeState {
             Self::Paused => "paused".into(),
             Self::Halting => "halting".into(),
             Self::Halted => "halted".into(),
+            Self::Saved => "saved".into(),
             Self::Failed { stage, .. } => format!("failed ({stage})"),
         }
     }

@@ -50,6 +50,8 @@ pub enum Call {
     Probe,
     /// The creation of a node's machine, before its outcome.
     Create(NodePath),
+    /// A start from a saved state, before its outcome.
+    Restore(NodePath),
     /// An adoption, before its outcome.
     Adopt(NodePath),
     /// The power button of a running machine.
@@ -174,6 +176,31 @@ impl Fake {
         true
     }
 
+    fn start(
+        &self,
+        spec: &MachineSpec,
+        fate: &Fate,
+        paused: bool,
+    ) -> Result<Arc<dyn Machine>, BackendError> {
+        let pid = {
+            let mut world = self.world();
+            world.started += 1;
+            FIRST_PID + world.started
+        };
+        let running = Running::start(spec, pid, fate, &self.agent, &self.console)?;
+        running.set_paused(paused);
+        let machine = FakeMachine::new(&running, &self.shared);
+        self.world().running.insert(pid, running);
+        if let Fate::DiesAfter(time) = *fate {
+            let shared = self.shared.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                lock(&shared).end(pid, "it died as scripted");
+            });
+        }
+        Ok(Arc::new(machine))
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.shared)
     }
@@ -248,22 +275,25 @@ impl Backend for Fake {
             }
             _ => {}
         }
-        let pid = {
-            let mut world = self.world();
-            world.started += 1;
-            FIRST_PID + world.started
-        };
-        let running = Running::start(spec, pid, &fate, &self.agent, &self.console)?;
-        let machine = FakeMachine::new(&running, &self.shared);
-        self.world().running.insert(pid, running);
-        if let Fate::DiesAfter(time) = fate {
-            let shared = self.shared.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(time).await;
-                lock(&shared).end(pid, "it died as scripted");
+        self.start(spec, &fate, false)
+    }
+
+    async fn restore(
+        &self,
+        spec: &MachineSpec,
+        _: Option<&Namespaces>,
+        state: &Path,
+    ) -> Result<Arc<dyn Machine>, BackendError> {
+        self.world().note(Call::Restore(spec.path.clone()));
+        let found = std::fs::read_to_string(state);
+        let found = found.map_err(BackendError::io("read the state"))?;
+        if found != machine::STATE {
+            return Err(BackendError::EndedEarly {
+                status: "exit status: 1".into(),
+                stderr: "not a state".into(),
             });
         }
-        Ok(Arc::new(machine))
+        self.start(spec, &Fate::Runs, true)
     }
 
     async fn adopt(

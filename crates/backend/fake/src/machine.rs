@@ -11,6 +11,9 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// What a pretended state holds.
+pub(crate) const STATE: &str = "a pretended state";
+
 const LINK: &str = "link.sock";
 const CONSOLE: &str = "console.sock";
 
@@ -59,6 +62,10 @@ impl Running {
 
     pub(crate) fn spec(&self) -> &MachineSpec {
         &self.record.spec
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -207,6 +214,16 @@ impl Machine for FakeMachine {
     async fn is_paused(&self) -> Result<bool, BackendError> {
         self.answers("tell whether it is paused")?;
         Ok(self.paused.load(Ordering::Relaxed))
+    }
+
+    async fn save(&self, state: &Path) -> Result<(), BackendError> {
+        if !self.is_paused().await? {
+            return Err(BackendError::Refused {
+                command: "save".into(),
+                message: "only a paused machine can be saved".into(),
+            });
+        }
+        std::fs::write(state, STATE).map_err(BackendError::io("write the state"))
     }
 
     async fn revive(&self) -> Option<String> {

@@ -7,6 +7,7 @@ mod argv;
 mod machine;
 mod probe;
 mod qmp;
+mod state;
 
 use argv::TscKhz;
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use nestlab_backend::{
 use nestlab_sys::namespace::Namespaces;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// QEMU as found at this level.
@@ -76,6 +78,26 @@ impl Backend for Qemu {
     ) -> Result<Arc<dyn Machine>, BackendError> {
         let plan = self.plan(spec)?;
         Ok(Arc::new(machine::start(&plan, spec, place).await?))
+    }
+
+    async fn restore(
+        &self,
+        spec: &MachineSpec,
+        place: Option<&Namespaces>,
+        state: &Path,
+    ) -> Result<Arc<dyn Machine>, BackendError> {
+        let mut plan = self.plan(spec)?;
+        plan.argv.extend(state::INCOMING.map(OsString::from));
+        let machine = machine::start(&plan, spec, place).await?;
+        match state::load(&machine, state).await {
+            Ok(()) => Ok(Arc::new(machine)),
+            Err(error) => {
+                // It says why by ending, if it has.
+                let error = machine.explain(error).await;
+                machine.kill().await?;
+                Err(error)
+            }
+        }
     }
 
     async fn adopt(

@@ -30,6 +30,9 @@ const LAST_WORDS: u64 = 2000;
 /// Where programs are looked for.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
+/// How long a QEMU that gives up may take to end by itself.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
 /// How long a killed QEMU may take to end.
 const END: Duration = Duration::from_secs(20);
 
@@ -198,7 +201,7 @@ fn last_words(run_dir: &Path) -> String {
 
 /// Removes a machine's sockets and log.
 fn clear(run_dir: &Path) -> Result<(), BackendError> {
-    for name in [QMP, LINK, CONSOLE, LOG] {
+    for name in [QMP, LINK, CONSOLE, LOG, crate::state::SOCKET] {
         let path = run_dir.join(name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -257,8 +260,29 @@ fn is_ours(record: &MachineRecord) -> bool {
 impl QemuMachine {
     /// Gives one command without arguments to the monitor.
     async fn command(&self, name: &str) -> Result<Value, BackendError> {
-        let mut qmp = Qmp::connect(&self.record.spec.run_dir.join(QMP)).await?;
-        qmp.execute(name, json!({})).await
+        self.monitor().await?.execute(name, json!({})).await
+    }
+
+    /// A connection to the monitor, which takes one client at a time.
+    pub(crate) async fn monitor(&self) -> Result<Qmp, BackendError> {
+        Qmp::connect(&self.run_dir().join(QMP)).await
+    }
+
+    /// The folder of its sockets.
+    pub(crate) fn run_dir(&self) -> &Path {
+        &self.record.spec.run_dir
+    }
+
+    /// The last words of a QEMU that has ended over something, which tell more
+    /// than the connection that broke; else the error itself.
+    pub(crate) async fn explain(&self, error: BackendError) -> BackendError {
+        match tokio::time::timeout(LAST_MOMENT, self.ended()).await {
+            Ok(Ok(status)) => ended_early(
+                status.unwrap_or_else(|| "it is gone".into()),
+                self.run_dir(),
+            ),
+            _ => error,
+        }
     }
 
     /// Waits for the end; tells the status of our own child.
@@ -335,7 +359,21 @@ impl Machine for QemuMachine {
 
     async fn is_paused(&self) -> Result<bool, BackendError> {
         let status = self.command("query-status").await?;
-        Ok(status["status"] == "paused")
+        // After a save QEMU calls the same thing by another name.
+        Ok(matches!(
+            status["status"].as_str(),
+            Some("paused" | "postmigrate")
+        ))
+    }
+
+    async fn save(&self, state: &Path) -> Result<(), BackendError> {
+        if !self.is_paused().await? {
+            return Err(BackendError::Refused {
+                command: "migrate".into(),
+                message: "only a paused machine can be saved".into(),
+            });
+        }
+        crate::state::save(self, state).await
     }
 
     async fn kill(&self) -> Result<(), BackendError> {

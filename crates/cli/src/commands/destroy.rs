@@ -56,6 +56,7 @@ async fn destroy(
     let request = StopRequest {
         paths,
         force: true,
+        save: false,
         deadline_seconds: None,
     };
     let begin = |client: Client| async move { client.destroy(&request).await };

@@ -21,6 +21,7 @@ async fn halt(context: &Context, args: HaltArgs) -> Result<u8, Error> {
     let request = StopRequest {
         paths: args.paths,
         force: args.force,
+        save: args.save,
         deadline_seconds: args.timeout,
     };
     let begin = |client: Client| async move { client.halt(&request).await };
@@ -38,6 +39,7 @@ async fn halt(context: &Context, args: HaltArgs) -> Result<u8, Error> {
             "halted",
         ));
     }
-    context.say(&format!("Halted in {}", done.progress.elapsed()));
+    let word = if args.save { "Saved" } else { "Halted" };
+    context.say(&format!("{word} in {}", done.progress.elapsed()));
     Ok(0)
 }

@@ -123,7 +123,9 @@ fn step(path: &NodePath, node: &Node, known: &Known) -> Step {
             (NodeState::Absent, _) => (Action::Create, describe(node)),
             (_, Some(changes)) => (Action::Change, changes),
             (NodeState::Ready, _) => (Action::Keep, "as it is".to_owned()),
-            (NodeState::Halted | NodeState::Halting, _) => (Action::Start, describe(node)),
+            (NodeState::Halted | NodeState::Saved | NodeState::Halting, _) => {
+                (Action::Start, describe(node))
+            }
             (state, _) => (Action::Continue, state.word()),
         },
     };

@@ -264,7 +264,7 @@ impl Progress {
             let elapsed = duration(line.since.elapsed());
             let settled = matches!(
                 line.state,
-                NodeState::Ready | NodeState::Halted | NodeState::Absent
+                NodeState::Ready | NodeState::Halted | NodeState::Saved | NodeState::Absent
             );
             let time = if settled { String::new() } else { elapsed };
             let word = line.state.word();

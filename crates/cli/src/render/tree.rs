@@ -125,7 +125,7 @@ pub fn ansi(state: &NodeState) -> &'static str {
         NodeState::Ready => "32",
         NodeState::Failed { .. } => "31",
         NodeState::Starting { .. } | NodeState::Halting => "33",
-        NodeState::Paused => "36",
+        NodeState::Paused | NodeState::Saved => "36",
         NodeState::Absent | NodeState::Halted => "2",
     }
 }

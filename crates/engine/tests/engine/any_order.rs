@@ -14,6 +14,7 @@ enum Step {
     Pause,
     Resume,
     Halt,
+    Save,
     Destroy,
     Crash(usize),
     Restart,
@@ -26,6 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Pause),
         1 => Just(Step::Resume),
         1 => Just(Step::Halt),
+        2 => Just(Step::Save),
         1 => Just(Step::Destroy),
         2 => (0..NAMES.len()).prop_map(Step::Crash),
         2 => Just(Step::Restart),
@@ -39,6 +41,7 @@ fn take(bench: &mut Bench, step: &Step) {
         Step::Pause => drop(bench.pause(&[]).unwrap()),
         Step::Resume => drop(bench.unpause(&[]).unwrap()),
         Step::Halt => drop(bench.halt().unwrap()),
+        Step::Save => drop(bench.save().unwrap()),
         Step::Destroy => {
             bench.destroy().unwrap();
             bench.tell_again();
@@ -54,7 +57,9 @@ fn check(bench: &Bench) {
         let runs = running.iter().filter(|other| **other == path).count();
         match state {
             NodeState::Ready | NodeState::Paused => assert_eq!(runs, 1, "`{path}` is {state:?}"),
-            NodeState::Absent | NodeState::Halted => assert_eq!(runs, 0, "`{path}` is {state:?}"),
+            NodeState::Absent | NodeState::Halted | NodeState::Saved => {
+                assert_eq!(runs, 0, "`{path}` is {state:?}")
+            }
             NodeState::Failed { .. } => assert!(runs <= 1, "`{path}` runs {runs} times"),
             state => panic!("nothing is at work, yet `{path}` is {state:?}"),
         }

@@ -122,6 +122,15 @@ impl Bench {
         self.run(self.engine.unpause(&paused(names)))
     }
 
+    /// Halts everything and keeps its memory.
+    pub fn save(&self) -> Result<Outcome, Fault> {
+        let request = StopRequest {
+            save: true,
+            ..StopRequest::default()
+        };
+        self.run(self.engine.halt(&request))
+    }
+
     /// Halts everything, with little patience.
     pub fn halt_within(&self, seconds: u64) {
         let request = StopRequest {

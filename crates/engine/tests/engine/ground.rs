@@ -12,7 +12,7 @@ use nestlab_model::{ByteSize, Digest, ImageName, Layer, NetworkName, NodeName};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::process::ProcessId;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -133,6 +133,19 @@ impl Backend for Outliving {
             .expect("the fake does not panic");
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         created
+    }
+
+    async fn restore(
+        &self,
+        spec: &MachineSpec,
+        _: Option<&Namespaces>,
+        state: &Path,
+    ) -> Result<Arc<dyn Machine>, BackendError> {
+        let (fake, spec, state) = (self.fake.clone(), spec.clone(), state.to_owned());
+        self.machines
+            .spawn(async move { fake.restore(&spec, None, &state).await })
+            .await
+            .expect("the fake does not panic")
     }
 
     async fn adopt(

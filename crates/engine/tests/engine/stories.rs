@@ -103,6 +103,39 @@ fn paused_is_paused_until_something_needs_it_awake() {
 }
 
 #[test]
+fn what_is_saved_goes_on_from_there_once() {
+    let mut bench = Bench::new(vec![node("a")]);
+    let restores = |bench: &Bench| {
+        let calls = bench.fake.calls();
+        let restore = |call: &&Call| matches!(call, Call::Restore(_));
+        calls.iter().filter(restore).count()
+    };
+    let state = bench.node_folder("a").join("machine.state");
+    assert!(bench.up().ok);
+    bench.save().unwrap();
+    assert_eq!(bench.state("a"), NodeState::Saved);
+    assert!(bench.fake.running().is_empty());
+    bench.restart();
+    assert_eq!(bench.state("a"), NodeState::Saved);
+    assert!(bench.up().ok);
+    assert_eq!((restores(&bench), bench.creations("a")), (1, 1));
+    assert!(bench.fake.paused().is_empty());
+    assert!(!state.exists());
+
+    // A state that cannot be used is named, and `halt` drops it.
+    bench.save().unwrap();
+    std::fs::write(&state, "nonsense").unwrap();
+    assert!(!bench.up().ok);
+    assert!(bench.reason("a").contains("not a state"));
+    assert!(state.exists());
+    bench.halt().unwrap();
+    assert_eq!(bench.state("a"), NodeState::Halted);
+    assert!(!state.exists());
+    assert!(bench.up().ok);
+    assert_eq!((restores(&bench), bench.creations("a")), (2, 2));
+}
+
+#[test]
 fn halt_keeps_the_disk_and_destroy_nothing() {
     let bench = Bench::new(vec![node("a")]);
     assert!(bench.up().ok);

@@ -1,0 +1,149 @@
+//! Memory and devices of a machine, to a file and back: QEMU's migration
+//! (docs/devel/migration) over a Unix socket that we serve or call.
+//!
+//! Under `-sandbox spawn=deny` QEMU may start no program to write a file, and
+//! `file:` is known only since 8.2; a Unix socket works in every version.
+
+use crate::machine::QemuMachine;
+use crate::qmp::Qmp;
+use nestlab_backend::BackendError;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::fs::File;
+use tokio::net::{UnixListener, UnixStream};
+
+/// Has QEMU wait for a state instead of booting.
+pub(crate) const INCOMING: [&str; 2] = ["-incoming", "defer"];
+
+/// The socket that carries the state, in the machine's run folder.
+pub(crate) const SOCKET: &str = "state.sock";
+
+/// Bytes per second that QEMU may send: all that the disk takes. Its default is
+/// meant for networks that others use as well.
+const BANDWIDTH: u64 = 1 << 40;
+
+/// Time between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long QEMU may take to open its end of the socket.
+const OPEN: Duration = Duration::from_secs(20);
+
+/// Writes the state of a paused machine to a new file.
+pub(crate) async fn save(machine: &QemuMachine, file: &Path) -> Result<(), BackendError> {
+    let socket = Socket::new(machine);
+    let listener = UnixListener::bind(&socket.0).map_err(socket.error("listen on"))?;
+    let mut qmp = machine.monitor().await?;
+    let bandwidth = json!({ "max-bandwidth": BANDWIDTH });
+    qmp.execute("migrate-set-parameters", bandwidth).await?;
+    let target = json!({ "uri": socket.uri() });
+    qmp.execute("migrate", target).await?;
+    let written = async {
+        let (stream, _) = tokio::time::timeout(OPEN, listener.accept())
+            .await
+            .map_err(|_| not_open())?
+            .map_err(socket.error("accept on"))?;
+        write(stream, file).await
+    };
+    let saved = match written.await {
+        Ok(()) => finished(&mut qmp).await,
+        Err(error) => {
+            let _ = qmp.execute("migrate_cancel", json!({})).await;
+            Err(error)
+        }
+    };
+    if saved.is_err() {
+        let _ = tokio::fs::remove_file(file).await;
+    }
+    saved
+}
+
+async fn write(mut stream: UnixStream, path: &Path) -> Result<(), BackendError> {
+    let cannot = || BackendError::io(format!("write {}", path.display()));
+    let mut file = File::create_new(path).await.map_err(cannot())?;
+    tokio::io::copy(&mut stream, &mut file)
+        .await
+        .map_err(cannot())?;
+    file.sync_all().await.map_err(cannot())
+}
+
+/// Feeds a state to a machine that waits for one.
+pub(crate) async fn load(machine: &QemuMachine, file: &Path) -> Result<(), BackendError> {
+    let socket = Socket::new(machine);
+    let mut state = File::open(file)
+        .await
+        .map_err(BackendError::io(format!("open {}", file.display())))?;
+    let mut qmp = machine.monitor().await?;
+    let source = json!({ "uri": socket.uri() });
+    qmp.execute("migrate-incoming", source).await?;
+    let mut stream = tokio::time::timeout(OPEN, socket.connect())
+        .await
+        .map_err(|_| not_open())?;
+    tokio::io::copy(&mut state, &mut stream)
+        .await
+        .map_err(BackendError::io("hand the state to QEMU"))?;
+    drop(stream);
+    finished(&mut qmp).await
+}
+
+/// Waits until QEMU says that it has sent or taken everything.
+async fn finished(qmp: &mut Qmp) -> Result<(), BackendError> {
+    loop {
+        let migration = qmp.execute("query-migrate", json!({})).await?;
+        match migration["status"].as_str() {
+            Some("completed") => return Ok(()),
+            Some("failed" | "cancelled") => return Err(failed(&migration)),
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+fn failed(migration: &Value) -> BackendError {
+    let words = migration["error-desc"].as_str();
+    BackendError::Refused {
+        command: "migrate".into(),
+        message: words.unwrap_or("no reason given").to_owned(),
+    }
+}
+
+fn not_open() -> BackendError {
+    BackendError::Timeout {
+        what: "open the socket for its state".into(),
+        seconds: OPEN.as_secs(),
+    }
+}
+
+/// The socket's path, which goes when we are done.
+struct Socket(PathBuf);
+
+impl Socket {
+    fn new(machine: &QemuMachine) -> Self {
+        let path = machine.run_dir().join(SOCKET);
+        // Left by somebody who was killed in the middle.
+        let _ = std::fs::remove_file(&path);
+        Self(path)
+    }
+
+    fn uri(&self) -> String {
+        format!("unix:{}", self.0.display())
+    }
+
+    async fn connect(&self) -> UnixStream {
+        loop {
+            match UnixStream::connect(&self.0).await {
+                Ok(stream) => return stream,
+                Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    fn error(&self, verb: &str) -> impl FnOnce(std::io::Error) -> BackendError + use<> {
+        BackendError::io(format!("{verb} {}", self.0.display()))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,131 @@
+//! Putting nodes to rest on disk, and waking them from there.
+//!
+//! ```text
+//! pause inside-out ─► state to a file ─► written down ─► machine ended
+//! machine from the file ─► written down, file of no use ─► goes on
+//! ```
+//!
+//! The state and the disks belong together: once the machine goes on, the file
+//! is of no use, and it is removed before that.
+
+use crate::Fault;
+use crate::cell::{Live, NodeCell};
+use crate::engine::Engine;
+use nestlab_backend::MachineSpec;
+use nestlab_model::{Node, NodeState};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+
+impl Engine {
+    /// Saves a node that is ready or paused, and ends its machine. One that could
+    /// not be saved goes on.
+    pub(crate) async fn save_node(&self, cell: &Arc<NodeCell>, named: bool) -> Result<(), Fault> {
+        let was_paused = cell.state() == NodeState::Paused;
+        if !self.pause_node(cell, named).await? {
+            return Ok(());
+        }
+        let saved = {
+            let _work = cell.interrupt().await;
+            self.save_paused(cell).await
+        };
+        if saved.is_err() && !was_paused {
+            self.unpause_node(cell).await?;
+        }
+        saved
+    }
+
+    async fn save_paused(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
+        let (Some(live), Some(record)) = (cell.live_now(), cell.record()) else {
+            return Err(Fault::new(format!(
+                "The machine of node `{}` has ended",
+                cell.path
+            )));
+        };
+        write_state(cell, &live).await?;
+        let spec = live.machine.record().spec;
+        cell.amend(&record.node, |record| record.saved = Some(spec))?;
+        cell.enter(NodeState::Halting);
+        self.end(cell, &live).await?;
+        cell.enter(NodeState::Saved);
+        Ok(())
+    }
+
+    /// Starts the machine of a saved node from its state. As with a launch, it is
+    /// written down even if the caller goes away in the middle.
+    pub(crate) async fn wake_saved(
+        &self,
+        cell: &Arc<NodeCell>,
+        node: &Node,
+        spec: MachineSpec,
+        work: Arc<OwnedMutexGuard<()>>,
+    ) -> Result<Live, Fault> {
+        let backend = self.backend(node)?;
+        // The taps have gone with the machine; their names follow from the node's.
+        for endpoint in &node.endpoints {
+            self.0.ground.tap(&node.name, &endpoint.network).await?;
+        }
+        let place = self.0.ground.place().await;
+        let (engine, cell, node) = (self.clone(), cell.clone(), node.clone());
+        let task = tokio::spawn(async move {
+            let _work = work;
+            let state = cell.state_path();
+            let restored = backend.restore(&spec, place.as_ref(), &state).await;
+            let machine = restored.map_err(|error| refused(&cell, &error))?;
+            cell.amend(&node, |record| {
+                record.machine = Some(machine.record());
+                record.saved = None;
+            })?;
+            cell.forget_boot();
+            remove(&state)?;
+            let live = engine.hold(&cell, machine);
+            crate::pause::wake(&cell, &live).await?;
+            Ok(live)
+        });
+        task.await
+            .unwrap_or_else(|panic| Err(Fault::caused("The waking broke", &panic)))
+    }
+}
+
+/// Drops the state of a saved node, which is an ordinary halted one then.
+/// Returns whether there was any.
+pub(crate) fn discard(cell: &NodeCell) -> Result<bool, Fault> {
+    let Some(record) = cell.record().filter(|record| record.saved.is_some()) else {
+        return Ok(false);
+    };
+    cell.amend(&record.node, |record| record.saved = None)?;
+    remove(&cell.state_path())?;
+    Ok(true)
+}
+
+async fn write_state(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+    let path = cell.state_path();
+    let part = path.with_extension("part");
+    // Left by somebody who was killed in the middle.
+    remove(&part)?;
+    let cannot = || format!("Cannot save node `{}`; it goes on", cell.path);
+    let saved = live.machine.save(&part).await;
+    saved.map_err(|error| Fault::caused(cannot(), &error))?;
+    std::fs::rename(&part, &path).map_err(Fault::io(cannot()))
+}
+
+fn refused(cell: &NodeCell, error: &(dyn std::error::Error + 'static)) -> Fault {
+    Fault::caused(
+        format!("Cannot wake node `{}` from what was saved", cell.path),
+        error,
+    )
+    .with_hint(format!(
+        "`nestlab halt {0}` drops the saved memory and keeps the disks; then `nestlab up {0}` boots it",
+        cell.path
+    ))
+}
+
+fn remove(path: &Path) -> Result<(), Fault> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Fault::io(format!(
+            "Cannot remove {}",
+            path.display()
+        ))(error)),
+        _ => Ok(()),
+    }
+}
