@@ -4,13 +4,14 @@ use crate::cell::NodeCell;
 use crate::node::Begun;
 use crate::record;
 use crate::support::SupportTable;
+use crate::targets::{self, Targets};
 use crate::{BaseImage, ConsoleSession, Fault, Ground, KitParts, Progress};
 use futures::future::join_all;
 use nestlab_api::client::Client;
 use nestlab_api::message::{LayerSpec, Outcome, UpRequest};
 use nestlab_backend::Backend;
 use nestlab_model::{Event, EventKind, ImageName, Node, NodeName, NodePath, NodeState, Stage};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
@@ -244,11 +245,7 @@ impl Engine {
 
     /// Which nodes of this layer are meant, each with the paths meant below it
     /// (none: everything). What a node depends on is meant with it.
-    fn select(
-        &self,
-        spec: &LayerSpec,
-        paths: &[NodePath],
-    ) -> Result<BTreeMap<NodeName, Vec<NodePath>>, Fault> {
+    fn select(&self, spec: &LayerSpec, paths: &[NodePath]) -> Result<Targets, Fault> {
         if paths.is_empty() {
             let all = spec
                 .layer
@@ -257,30 +254,19 @@ impl Engine {
                 .map(|node| (node.name.clone(), Vec::new()));
             return Ok(all.collect());
         }
-        let mut wanted: BTreeMap<NodeName, Vec<NodePath>> = BTreeMap::new();
-        let mut whole = BTreeSet::new();
-        for path in paths {
-            let node = spec.layer.descend(path).and(path.split_first());
-            let (first, rest) = node.ok_or_else(|| {
+        let mut wanted = targets::sort(paths, |path, _| match spec.layer.descend(path) {
+            Some(_) => Ok(()),
+            None => Err(
                 Fault::new(format!("There is no node `{}`", spec.path.join(path)))
-                    .with_hint("`nestlab status` lists the nodes")
-            })?;
-            let below = wanted.entry(first.clone()).or_default();
-            if rest.is_host() {
-                whole.insert(first.clone());
-            } else {
-                below.push(rest);
-            }
-        }
-        for name in whole {
-            wanted.insert(name, Vec::new());
-        }
+                    .with_hint("`nestlab status` lists the nodes"),
+            ),
+        })?;
         add_dependencies(spec, &mut wanted);
         Ok(wanted)
     }
 
     /// Whether all that is wanted runs already: then the networks are there.
-    async fn settled(&self, spec: &LayerSpec, wanted: &BTreeMap<NodeName, Vec<NodePath>>) -> bool {
+    async fn settled(&self, spec: &LayerSpec, wanted: &Targets) -> bool {
         let ready = |name: &NodeName| {
             self.cell(name).is_ok_and(|cell| {
                 cell.state() == NodeState::Ready
@@ -356,7 +342,7 @@ impl Engine {
 }
 
 /// Adds what the wanted nodes wait for, until nothing is missing.
-fn add_dependencies(spec: &LayerSpec, wanted: &mut BTreeMap<NodeName, Vec<NodePath>>) {
+fn add_dependencies(spec: &LayerSpec, wanted: &mut Targets) {
     loop {
         let missing: Vec<NodeName> = spec
             .layer

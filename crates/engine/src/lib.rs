@@ -34,6 +34,7 @@ mod save;
 mod status;
 mod stop;
 mod support;
+mod targets;
 
 pub use console::{ConsoleHub, ConsoleSession};
 pub use engine::{Config, Engine};

@@ -3,11 +3,12 @@
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::save::discard;
+use crate::targets::{self, Targets};
 use crate::{Fault, record};
 use futures::future::join_all;
 use nestlab_api::message::{LayerSpec, Outcome, Power, StopRequest};
 use nestlab_model::{NodeName, NodePath, NodeState};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Engine {
 
     /// The nodes meant by some paths, each with the paths meant below it (none:
     /// the node itself).
-    fn meant(&self, paths: &[NodePath]) -> Result<BTreeMap<NodeName, Vec<NodePath>>, Fault> {
+    fn meant(&self, paths: &[NodePath]) -> Result<Targets, Fault> {
         if paths.is_empty() {
             return Ok(self
                 .cells()
@@ -95,24 +96,7 @@ impl Engine {
                 .map(|cell| (cell.name.clone(), Vec::new()))
                 .collect());
         }
-        let mut meant: BTreeMap<NodeName, Vec<NodePath>> = BTreeMap::new();
-        let mut whole = BTreeSet::new();
-        for path in paths {
-            let (first, rest) = path
-                .split_first()
-                .ok_or_else(|| Fault::new("The host itself is no node"))?;
-            self.cell(first)?;
-            let below = meant.entry(first.clone()).or_default();
-            if rest.is_host() {
-                whole.insert(first.clone());
-            } else {
-                below.push(rest);
-            }
-        }
-        for name in whole {
-            meant.insert(name, Vec::new());
-        }
-        Ok(meant)
+        targets::sort(paths, |_, name| self.cell(name).map(drop))
     }
 
     /// Hands the stopping of nodes inside a node to its agent.
