@@ -232,6 +232,13 @@ impl World {
         find(&status["nodes"], path).cloned().unwrap_or_default()
     }
 
+    /// What a line of shell prints in a node, trimmed.
+    #[track_caller]
+    pub fn inside(&self, lab: &Path, node: &str, line: &str) -> String {
+        let done = self.run(lab, &["exec", node, "--", "sh", "-c", line]);
+        done.ok().stdout.trim().to_owned()
+    }
+
     /// Processes of this world, by any text in their arguments.
     pub fn processes(&self, text: &str) -> Vec<(u32, String)> {
         let ours = self.lab_ids();

@@ -73,12 +73,7 @@ nodes:
     std::fs::create_dir_all(lab.join("folder/deep")).unwrap();
     std::fs::write(lab.join("folder/deep/file"), "in a folder").unwrap();
     world.run(&lab, &["up"]).ok();
-    let inside = |line: &str| {
-        let done = world
-            .run(&lab, &["exec", "box", "--", "sh", "-c", line])
-            .ok();
-        done.stdout.trim().to_owned()
-    };
+    let inside = |line: &str| world.inside(&lab, "box", line);
     assert_eq!(inside("nproc"), "2");
     assert!(inside("cat /proc/cmdline").contains("nestlab.test=yes"));
     assert!(inside("cat /sys/block/*/serial").contains("data"));

@@ -1,7 +1,6 @@
 //! An image with a systemd of its own: the agent is a service there.
 
 use nestlab_e2e::{World, nested_story};
-use std::path::Path;
 
 const LAB: &str = "
 name: service
@@ -20,12 +19,6 @@ nodes:
         inner: { image: debian, memory: 128MiB }
 ";
 
-/// The trimmed output of a command in a node.
-fn inside(world: &World, lab: &Path, node: &str, line: &str) -> String {
-    let done = world.run(lab, &["exec", node, "--", "sh", "-c", line]);
-    done.ok().stdout.trim().to_owned()
-}
-
 #[test]
 fn the_agent_is_a_service_where_systemd_is() {
     nested_story(a_service_lives);
@@ -34,12 +27,12 @@ fn the_agent_is_a_service_where_systemd_is() {
 fn a_service_lives(world: &World) {
     let lab = world.lab("service", LAB);
     world.run(&lab, &["up"]).ok();
-    assert_eq!(inside(world, &lab, "box", "cat /proc/1/comm"), "systemd");
-    assert_eq!(inside(world, &lab, "box", "hostname"), "box");
+    assert_eq!(world.inside(&lab, "box", "cat /proc/1/comm"), "systemd");
+    assert_eq!(world.inside(&lab, "box", "hostname"), "box");
     let service = "systemctl show -p MainPID --value nestlab-agent";
-    let agent = inside(world, &lab, "box", service);
+    let agent = world.inside(&lab, "box", service);
     let boot = "cat /proc/sys/kernel/random/boot_id";
-    let before = inside(world, &lab, "box/inner", boot);
+    let before = world.inside(&lab, "box/inner", boot);
 
     // Killed, it comes back and adopts its layer.
     world
@@ -49,8 +42,8 @@ fn a_service_lives(world: &World) {
         )
         .exits_with(255);
     world.run(&lab, &["wait", "box/inner"]).ok();
-    assert_ne!(inside(world, &lab, "box", service), agent);
-    assert_eq!(inside(world, &lab, "box/inner", boot), before);
+    assert_ne!(world.inside(&lab, "box", service), agent);
+    assert_eq!(world.inside(&lab, "box/inner", boot), before);
 
     // Halted, systemd ends its services in order.
     let farewell = "[Unit]\nDescription=farewell\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\nExecStop=touch /root/farewell\n";
@@ -61,10 +54,10 @@ fn a_service_lives(world: &World) {
             &["cp", "farewell.service", "box:/etc/systemd/system/"],
         )
         .ok();
-    inside(world, &lab, "box", "systemctl start farewell");
+    world.inside(&lab, "box", "systemctl start farewell");
     world.run(&lab, &["halt"]).ok();
     world.run(&lab, &["up"]).ok();
-    inside(world, &lab, "box", "test -e /root/farewell");
+    world.inside(&lab, "box", "test -e /root/farewell");
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
 }
