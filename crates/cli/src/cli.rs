@@ -246,7 +246,7 @@ pub struct HaltArgs {
     /// Nodes to halt with all inside them; everything if none is given
     #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
-    /// Keep the memory as well: the next `up` goes on from there
+    /// Keep the memory as well: the next `up` goes on from there, a plain `halt` drops it
     #[arg(short, long, conflicts_with_all = ["force", "timeout"])]
     pub save: bool,
     /// Pull the plug at once

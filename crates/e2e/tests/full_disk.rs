@@ -1,4 +1,5 @@
-//! The disk of this machine is full: while a guest writes, while an image builds.
+//! The disk of this machine is full: while a guest writes, while its memory is saved,
+//! while an image builds.
 
 use nestlab_e2e::{World, skip};
 use std::os::unix::fs::PermissionsExt;
@@ -50,6 +51,42 @@ fn a_guest_waits_for_room_and_loses_nothing() {
     world
         .run(&lab, &["exec", "a", "--", "sh", "-c", check])
         .ok();
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn memory_that_does_not_fit_is_not_saved() {
+    let mut world = World::new();
+    let state = match world.small_disk("state", 400) {
+        Ok(state) => state,
+        Err(reason) => return skip("memory_that_does_not_fit_is_not_saved", &reason),
+    };
+    let ballast = ballast(&state, 380);
+    let lab = world.lab("one", ONE);
+    world.run(&lab, &["up"]).ok();
+    world.inside(&lab, "a", "echo kept >/run/word");
+    world
+        .run(&lab, &["halt", "--save"])
+        .exits_with(1)
+        .complains("it goes on")
+        .complains("disk space");
+    assert_eq!(world.state(&lab, "a"), "ready");
+
+    std::fs::remove_file(ballast).unwrap();
+    world.run(&lab, &["halt", "--save"]).ok();
+    assert_eq!(world.state(&lab, "a"), "saved");
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(world.inside(&lab, "a", "cat /run/word"), "kept");
+
+    // A plain `halt` drops what was saved.
+    world.run(&lab, &["halt", "--save"]).ok();
+    world.run(&lab, &["halt"]).ok();
+    assert_eq!(world.state(&lab, "a"), "halted");
+    world.run(&lab, &["up"]).ok();
+    world
+        .run(&lab, &["exec", "a", "--", "test", "-e", "/run/word"])
+        .exits_with(1);
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
 }

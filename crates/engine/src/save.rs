@@ -105,7 +105,10 @@ async fn write_state(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
     remove(&part)?;
     let cannot = || format!("Cannot save node `{}`; it goes on", cell.path);
     let saved = live.machine.save(&part).await;
-    saved.map_err(|error| Fault::caused(cannot(), &error))?;
+    saved.map_err(|error| {
+        Fault::caused(cannot(), &error)
+            .with_hint("It takes as much disk space as the guest has used of its memory")
+    })?;
     std::fs::rename(&part, &path).map_err(Fault::io(cannot()))
 }
 
