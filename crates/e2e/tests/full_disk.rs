@@ -2,8 +2,12 @@
 //! while an image builds.
 
 use nestlab_e2e::{World, skip};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 const ONE: &str = "name: one
@@ -114,23 +118,55 @@ fn an_image_that_does_not_fit_is_told_and_loses_nothing() {
     world.eventually("the build is at work", PATIENCE, || {
         bytes(&store) > 40 << 20
     });
-    let ballast = store.join("ballast");
-    let _ = std::process::Command::new("sh")
-        .args(["-c", "cat /dev/zero > \"$0\""])
-        .arg(&ballast)
-        .stderr(std::process::Stdio::null())
-        .status();
+    let greedy = Greedy::on(&store);
     let up = building.wait();
     assert_ne!(up.code, 0, "{}", up.stderr);
     assert!(up.stderr.contains("disk space"), "{}", up.stderr);
 
     // What is there is whole: no image, and `up` goes on with what was done.
-    std::fs::remove_file(ballast).unwrap();
+    drop(greedy);
     let images = bytes(&store.join("images"));
     assert_eq!(images, 0, "half an image is left");
     world.run(&lab, &["up"]).ok();
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
+}
+
+/// Takes all the room of a disk, and what others give back too, until dropped.
+struct Greedy {
+    file: std::path::PathBuf,
+    enough: Arc<AtomicBool>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Greedy {
+    fn on(disk: &Path) -> Self {
+        let file = disk.join("greedy");
+        let mut room = std::fs::File::create(&file).expect("a file can be made");
+        let enough = Arc::new(AtomicBool::new(false));
+        let told = enough.clone();
+        let writer = std::thread::spawn(move || {
+            let block = vec![1; 1 << 20];
+            while !told.load(Ordering::Relaxed) {
+                if room.write(&block).is_err() {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        });
+        Self {
+            file,
+            enough,
+            writer: Some(writer),
+        }
+    }
+}
+
+impl Drop for Greedy {
+    fn drop(&mut self) {
+        self.enough.store(true, Ordering::Relaxed);
+        let _ = self.writer.take().map(JoinHandle::join);
+        let _ = std::fs::remove_file(&self.file);
+    }
 }
 
 /// Bytes of all files below a folder.

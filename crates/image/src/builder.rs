@@ -122,9 +122,9 @@ pub(crate) enum Streams {
     None,
     /// What is written can be read from [`Work::stdout`].
     Piped,
-    /// The file is its standard *input*, open for reading and writing: the one
-    /// stream that mmdebstrap hands on to its hooks as it is.
-    File(std::fs::File),
+    /// That is its standard *input*. mmdebstrap hands it on to its hooks as it is,
+    /// the one stream of which that is true, so a file may be open for writing too.
+    Input(Stdio),
 }
 
 /// Runs `"$@"` and ends the whole process group once the pipe on its standard
@@ -132,7 +132,7 @@ pub(crate) enum Streams {
 const WATCH: &str = r#"exec 4<&0
 { read -r _ <&4; kill -TERM 0; } </dev/null >/dev/null 2>&1 &
 watch=$!
-if [ "$1" = file ]; then exec 0<&1 1>/dev/null; else exec 0</dev/null; fi
+if [ "$1" = input ]; then exec 0<&1 1>/dev/null; else exec 0</dev/null; fi
 shift
 "$@" 4<&-
 status=$?
@@ -150,8 +150,8 @@ impl Work {
         }
         let mut watched = program("sh");
         watched.args(["-c", WATCH, "nestlab-build"]);
-        watched.arg(if matches!(streams, Streams::File(_)) {
-            "file"
+        watched.arg(if matches!(streams, Streams::Input(_)) {
+            "input"
         } else {
             "none"
         });
@@ -168,7 +168,7 @@ impl Work {
         watched.stdout(match streams {
             Streams::None => Stdio::null(),
             Streams::Piped => Stdio::piped(),
-            Streams::File(file) => file.into(),
+            Streams::Input(input) => input,
         });
         let mut child = watched
             .spawn()
@@ -246,7 +246,7 @@ fn hint(words: &[String]) -> Option<String> {
         || said("Failed to fetch")
     {
         "The mirror cannot be reached: check the network, or set `mirror:` in the recipe"
-    } else if said("No space left on device") {
+    } else if said("No space left on device") || said("have enough free space in") {
         "Free some disk space (`nestlab image prune` helps), then try again"
     } else if said("does not have a Release file") {
         "The mirror has no such suite: correct `suite:` or `mirror:`"
@@ -299,6 +299,10 @@ mod tests {
             "mirror",
         );
         check("mke2fs: No space left on device", "disk space");
+        check(
+            "E: You don't have enough free space in /var/cache/apt/archives/.",
+            "disk space",
+        );
         assert_eq!(hint(&["what?".to_owned()]), None);
     }
 }

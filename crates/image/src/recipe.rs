@@ -86,7 +86,7 @@ pub(crate) async fn build(
     command.arg(format!("--customize-hook={}", pack_hook(recipe)));
     command.arg(&recipe.suite);
     command.arg("-").args(mirror(recipe));
-    Work::start(command, "mmdebstrap", Streams::File(file))?
+    Work::start(command, "mmdebstrap", Streams::Input(file.into()))?
         .finish(&format!("Cannot build the image `{name}`"), progress)
         .await?;
     open(0o444)?;

@@ -103,20 +103,26 @@ async fn unpack_packages(
     let mut unpack = program("tar");
     unpack
         .args(["-x", "--no-same-owner", "--exclude=./dev/*", "-C"])
-        .arg(stage)
-        .stdin(input);
-    let what = "Cannot fetch the kit's packages";
-    let mut unpack = unpack.spawn().map_err(ImageError::io("start tar"))?;
-    packages.finish(what, progress).await?;
-    let status = unpack
-        .wait()
-        .await
-        .map_err(ImageError::io("wait for tar"))?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(ImageError::Unusable(format!(
-            "{what}: tar ended with {status}"
-        ))),
+        .arg(stage);
+    let unpack = Work::start(unpack, "tar", Streams::Input(input))?;
+    let (packages, unpacked) = tokio::join!(
+        packages.finish("Cannot fetch the kit's packages", progress),
+        unpack.finish("Cannot unpack the kit's packages", &|_| {}),
+    );
+    first_cause(packages, unpacked)
+}
+
+/// Of two ends of a pipe that failed: the one that knows why, as either takes the
+/// other with it; the writer if both or neither do.
+fn first_cause(
+    writer: Result<(), ImageError>,
+    reader: Result<(), ImageError>,
+) -> Result<(), ImageError> {
+    match (writer, reader) {
+        (Err(writer), Err(reader)) if writer.hint().is_none() && reader.hint().is_some() => {
+            Err(reader)
+        }
+        (writer, reader) => writer.and(reader),
     }
 }
 
