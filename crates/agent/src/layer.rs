@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nestlab_api::message::{
-    Failure, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest, StopRequest, UpRequest,
+    Failure, ForkReport, ForkRequest, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest,
+    StopRequest, UpRequest,
 };
 use nestlab_api::route;
 use nestlab_engine::{ConsoleSession, Engine, Fault};
@@ -46,6 +47,7 @@ pub(crate) fn layer_routes(level: Level) -> Router {
         .route(route::UP, post(up))
         .route(route::PAUSE, post(pause))
         .route(route::RESUME, post(resume))
+        .route(route::FORK, post(fork))
         .route(route::HALT, post(halt))
         .route(route::DESTROY, post(destroy))
         .route(route::EVENTS, get(events))
@@ -116,6 +118,13 @@ async fn resume(
     Json(request): Json<PauseRequest>,
 ) -> Result<Json<Outcome>, Refusal> {
     Ok(Json(engine.unpause(&request).await?))
+}
+
+async fn fork(
+    State(engine): State<Engine>,
+    Json(request): Json<ForkRequest>,
+) -> Result<Json<ForkReport>, Refusal> {
+    Ok(Json(engine.fork(&request).await?))
 }
 
 async fn halt(

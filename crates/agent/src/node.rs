@@ -49,6 +49,7 @@ pub async fn run_node(config: NodeConfig) {
         state_dir: config.state_dir.join("layer"),
         run_dir: config.run_dir.join("vm"),
         blobs,
+        memory: None,
     };
     let qemu = Qemu::new(kit_qemu_command(&config.kit_dir));
     let ground = GuestGround::new(config.kit_dir);

@@ -39,6 +39,8 @@ pub struct SupervisorConfig {
     pub state_dir: PathBuf,
     /// The lab's folder for sockets.
     pub run_dir: PathBuf,
+    /// The lab's folder for the memory of machines, on a tmpfs.
+    pub memory_dir: PathBuf,
     /// The image store.
     pub store_dir: PathBuf,
     /// This program, which is also the keeper and the agent.
@@ -111,6 +113,7 @@ fn engine(config: &SupervisorConfig) -> Result<Engine, Fault> {
         state_dir: config.state_dir.clone(),
         run_dir: config.run_dir.clone(),
         blobs: config.state_dir.join("blobs"),
+        memory: Some(config.memory_dir.clone()),
     };
     let qemu = Qemu::new(vec!["qemu-system-x86_64".into()]);
     Ok(Engine::new(place, Arc::new(ground), vec![Arc::new(qemu)]))

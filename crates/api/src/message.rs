@@ -125,6 +125,23 @@ pub struct PauseRequest {
     pub paths: Vec<NodePath>,
 }
 
+/// `POST /v1/fork`, on the host alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkRequest {
+    /// The ids of the labs to make, each with a folder beside this lab's own.
+    pub labs: Vec<String>,
+}
+
+/// What a fork came to. The new labs are at rest; `POST /v1/up` wakes each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForkReport {
+    /// How long the lab stood still, in seconds, the innermost nodes included.
+    pub pause_seconds: f64,
+    /// Nodes whose memory was written out whole: it was in no file of its own, or
+    /// that file was shared with others already.
+    pub written: Vec<NodePath>,
+}
+
 /// The answer to a long operation: its last line. `GET /v1/events` tells of
 /// what happens meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

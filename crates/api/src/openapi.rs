@@ -108,6 +108,14 @@ const OPERATIONS: &[Operation] = &[
     ),
     op(
         "post",
+        route::FORK,
+        "Copy the lab as it is now into new ones (on the host alone)",
+        &[],
+        Body::Json("ForkRequest"),
+        Answer::Json("ForkReport"),
+    ),
+    op(
+        "post",
         route::HALT,
         "Stop nodes",
         &[],

@@ -18,6 +18,9 @@ pub const UP: &str = "/v1/up";
 pub const PAUSE: &str = "/v1/pause";
 /// `POST`: [`crate::message::PauseRequest`] → [`crate::message::Outcome`].
 pub const RESUME: &str = "/v1/resume";
+/// `POST`, on the host alone: [`crate::message::ForkRequest`] →
+/// [`crate::message::ForkReport`].
+pub const FORK: &str = "/v1/fork";
 /// `POST`: [`crate::message::StopRequest`] → [`crate::message::Outcome`].
 pub const HALT: &str = "/v1/halt";
 /// `POST`: [`crate::message::StopRequest`] → [`crate::message::Outcome`].

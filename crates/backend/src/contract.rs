@@ -1,7 +1,9 @@
 //! What every backend has to keep to, as one suite. It runs on the fake and on
 //! the real ones; a function here panics where a backend breaks its word.
 
-use crate::{Backend, LinkAddress, Machine, MachineRecord, MachineSpec};
+use crate::{
+    Backend, Contents, LinkAddress, Machine, MachineRecord, MachineSpec, Mapping, MemoryFile,
+};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub async fn all(backend: &dyn Backend, world: &dyn ContractWorld) {
     the_power_button_is_heard(backend, world).await;
     paused_until_resumed(backend, world).await;
     saved_and_restored(backend, world).await;
+    memory_stays_in_its_file(backend, world).await;
 }
 
 /// `plan` looks at nothing but its arguments.
@@ -134,10 +137,13 @@ pub async fn paused_until_resumed(backend: &dyn Backend, world: &dyn ContractWor
 pub async fn saved_and_restored(backend: &dyn Backend, world: &dyn ContractWorld) {
     let machine = create(backend, &world.spec("one")).await;
     let state = machine.record().spec.run_dir.with_extension("state");
-    assert!(machine.save(&state).await.is_err(), "it is not paused");
+    let all = Contents::Everything;
+    assert!(machine.save(&state, all).await.is_err(), "it is not paused");
     assert!(!state.exists(), "half a state is left");
     machine.pause().await.expect("paused");
-    machine.save(&state).await.expect("saved");
+    let devices = machine.save(&state, Contents::Devices).await;
+    assert!(devices.is_err(), "its memory is in no file");
+    machine.save(&state, all).await.expect("saved");
     assert!(machine.is_paused().await.expect("it answers"));
     let spec = machine.record().spec;
     machine.kill().await.expect("killed");
@@ -153,6 +159,37 @@ pub async fn saved_and_restored(backend: &dyn Backend, world: &dyn ContractWorld
     std::fs::write(&state, "nonsense").expect("a file");
     assert!(backend.restore(&spec, None, &state).await.is_err());
     assert!(!spec.run_dir.exists(), "its folder is left");
+    std::fs::remove_file(&state).expect("the state is ours");
+}
+
+/// Memory in a shared file is not saved with the devices, and a machine that
+/// begins from the file leaves it as it is.
+pub async fn memory_stays_in_its_file(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let mut spec = world.spec("one");
+    let folder = spec.run_dir.clone();
+    let [state, memory] = ["state", "memory"].map(|name| folder.with_extension(name));
+    let map = |mapping| {
+        Some(MemoryFile {
+            path: memory.clone(),
+            mapping,
+        })
+    };
+    spec.memory_file = map(Mapping::Shared);
+    let machine = create(backend, &spec).await;
+    machine.pause().await.expect("paused");
+    let saved = machine.save(&state, Contents::Devices).await;
+    saved.expect("saved");
+    machine.kill().await.expect("killed");
+
+    let before = std::fs::metadata(&memory).and_then(|found| found.modified());
+    spec.memory_file = map(Mapping::Private);
+    let copy = backend.restore(&spec, None, &state).await;
+    let copy = copy.expect("restored");
+    copy.resume().await.expect("resumed");
+    copy.kill().await.expect("killed");
+    let after = std::fs::metadata(&memory).and_then(|found| found.modified());
+    assert_eq!(before.ok(), after.ok(), "the file was written to");
+    let _ = std::fs::remove_file(&memory);
     std::fs::remove_file(&state).expect("the state is ours");
 }
 

@@ -12,6 +12,7 @@ mod machine;
 mod spec;
 
 pub use machine::{
-    Backend, BackendError, Exit, Finding, LinkAddress, Machine, MachineRecord, Support,
+    Backend, BackendError, Contents, Exit, Finding, LinkAddress, Machine, MachineRecord, Support,
+    check_saving,
 };
-pub use spec::{BootSpec, Disk, DiskFormat, MachineSpec, Nic, Plan};
+pub use spec::{BootSpec, Disk, DiskFormat, MachineSpec, Mapping, MemoryFile, Nic, Plan};

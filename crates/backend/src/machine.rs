@@ -50,7 +50,9 @@ pub trait Backend: Send + Sync {
 
     /// Starts a machine as [`Self::create`] does, from a state that
     /// [`Machine::save`] wrote of one with the same spec, whose disks have not
-    /// changed since. Its virtual CPUs stand still. A failure leaves nothing.
+    /// changed since. Where the spec maps a memory file privately, the state holds
+    /// [`Contents::Devices`] and that file the memory; else it holds everything.
+    /// Its virtual CPUs stand still. A failure leaves nothing.
     ///
     /// # Errors
     /// Whatever kept the VMM from starting or from taking the state.
@@ -116,12 +118,13 @@ pub trait Machine: Send + Sync {
     /// The VMM does not answer.
     async fn is_paused(&self) -> Result<bool, BackendError>;
 
-    /// Writes memory and devices of a paused machine to a new file, and leaves it
-    /// paused. Without its disks as they are now the file is of no use.
+    /// Writes the state of a paused machine to a new file, and leaves it paused.
+    /// Without its disks as they are now the file is of no use.
     ///
     /// # Errors
-    /// The machine is not paused, or the file cannot be written; it is gone then.
-    async fn save(&self, state: &Path) -> Result<(), BackendError>;
+    /// The machine is not paused, its memory is not where `contents` says, or the
+    /// file cannot be written; it is gone then.
+    async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError>;
 
     /// Lets a guest go on whose CPUs the VMM has stopped by itself, and tells why
     /// it had: a full disk, say. `None` if they run, or nothing can be learnt.
@@ -130,6 +133,35 @@ pub trait Machine: Send + Sync {
 
     /// Bytes of this level's memory that the VMM really holds, if known.
     fn resident_bytes(&self) -> Option<u64>;
+}
+
+/// What a saved state holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// Memory and devices.
+    Everything,
+    /// Devices alone: the memory is in the shared file of the machine's spec.
+    Devices,
+}
+
+/// What [`Machine::save`] asks of every machine first.
+///
+/// # Errors
+/// The machine is not paused, or its memory is not where `contents` says.
+pub async fn check_saving(machine: &dyn Machine, contents: Contents) -> Result<(), BackendError> {
+    let refused = |message: &str| {
+        Err(BackendError::Refused {
+            command: "save".into(),
+            message: message.into(),
+        })
+    };
+    if !machine.is_paused().await? {
+        return refused("only a paused machine can be saved");
+    }
+    if contents == Contents::Devices && !machine.record().spec.shares_memory() {
+        return refused("its memory is in no shared file");
+    }
+    Ok(())
 }
 
 /// Where the byte stream to a node's agent is.

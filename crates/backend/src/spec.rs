@@ -31,6 +31,48 @@ pub struct MachineSpec {
     pub disks: Vec<Disk>,
     /// Network cards in order.
     pub nics: Vec<Nic>,
+    /// The file that holds its memory; `None` for memory of the VMM's own.
+    #[serde(default)]
+    pub memory_file: Option<MemoryFile>,
+}
+
+/// A file as the memory of a machine, so that copies of the machine need no copy
+/// of its memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryFile {
+    /// The file, made by the VMM if it is missing.
+    pub path: PathBuf,
+    /// Who sees what the guest writes.
+    pub mapping: Mapping,
+}
+
+/// How a file is mapped as memory (mmap(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mapping {
+    /// The file is the memory, and holds all of it.
+    Shared,
+    /// The file is what the memory was at one moment, for this machine and for
+    /// others; nobody may write to it any more. Each keeps to itself what it has
+    /// written since.
+    Private,
+}
+
+impl MachineSpec {
+    /// Whether its memory is in a file that shows all of it.
+    pub fn shares_memory(&self) -> bool {
+        self.maps(Mapping::Shared)
+    }
+
+    /// Whether its memory began as what a file holds.
+    pub fn began_from_file(&self) -> bool {
+        self.maps(Mapping::Private)
+    }
+
+    fn maps(&self, mapping: Mapping) -> bool {
+        let file = self.memory_file.as_ref();
+        file.is_some_and(|file| file.mapping == mapping)
+    }
 }
 
 /// Direct kernel boot.

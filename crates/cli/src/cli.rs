@@ -38,7 +38,8 @@ pub struct Global {
     /// Use this lab file
     #[arg(long, value_name = "FILE", global = true)]
     pub file: Option<PathBuf>,
-    /// Use a lab known on this machine, by name or id, wherever its file is
+    /// Use a lab known on this machine, by name or id, wherever its file is (or
+    /// set NESTLAB_LAB)
     #[arg(short, long, value_name = "NAME", global = true, add = ArgValueCompleter::new(complete::labs))]
     pub lab: Option<String>,
     /// Set a variable of the lab file; may be given again
@@ -90,6 +91,8 @@ pub enum Verb {
     Pause(PauseArgs),
     /// Let paused nodes go on
     Resume(PauseArgs),
+    /// Make running copies of a lab, as it is at this moment
+    Fork(ForkArgs),
     /// Power nodes off and keep their disks
     Halt(HaltArgs),
     /// Remove nodes and everything they wrote
@@ -232,6 +235,23 @@ pub struct NodeArgs {
     /// The node
     #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
     pub path: NodePath,
+}
+
+#[derive(Debug, Args)]
+pub struct ForkArgs {
+    /// The lab to copy, by name or id; the one of the lab file if none is given
+    #[arg(value_name = "LAB", add = ArgValueCompleter::new(complete::labs))]
+    pub of: Option<String>,
+    /// How many copies to make
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub count: u8,
+    /// The name of the copy; of several, it is followed by a number
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Run a program in the copy's network, with NESTLAB_LAB set to its name, and
+    /// destroy the copy afterwards; exits as the program did
+    #[arg(value_name = "CMD", last = true, conflicts_with = "count")]
+    pub argv: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The names a lab file may have.
 const FILE_NAMES: [&str; 2] = ["nestlab.yaml", "nestlab.yml"];
 
+/// Names the lab that is meant where no option does.
+pub const LAB_VARIABLE: &str = "NESTLAB_LAB";
+
 /// The version of [`Record`]. Raised when an old reader would misunderstand.
 const RECORD_VERSION: u32 = 1;
 
@@ -33,6 +36,8 @@ pub struct Dirs {
     pub store: PathBuf,
     /// Sockets.
     pub runtime: PathBuf,
+    /// Memory of machines, on a tmpfs.
+    pub memory: PathBuf,
 }
 
 impl Dirs {
@@ -47,6 +52,7 @@ impl Dirs {
             state,
             store,
             runtime: runtime_dir(),
+            memory: PathBuf::from(format!("/dev/shm/nestlab-{}", user_id())),
         })
     }
 
@@ -60,9 +66,22 @@ impl Dirs {
         self.runtime.join(id)
     }
 
+    /// The folder of the memory of a lab's machines.
+    pub fn lab_memory(&self, id: &str) -> PathBuf {
+        self.memory.join(id)
+    }
+
     /// The socket of a lab's supervisor.
     pub fn socket(&self, id: &str) -> PathBuf {
         self.lab_runtime(id).join("s.sock")
+    }
+
+    /// Keeps others from adding records until it is dropped.
+    fn lock_records(&self) -> Result<File, Error> {
+        private_dir(&self.state)?;
+        let lock =
+            File::create(self.state.join("labs.lock")).and_then(|lock| lock.lock().map(|()| lock));
+        lock.map_err(|error| Error::caused("Cannot lock the records of labs", &error))
     }
 
     /// Every lab known here, by name. Records that cannot be read are left out.
@@ -97,8 +116,12 @@ fn xdg(variable: &str, below_home: &str) -> Result<PathBuf, Error> {
     })
 }
 
+fn user_id() -> u32 {
+    fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid())
+}
+
 fn runtime_dir() -> PathBuf {
-    let uid = fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid());
+    let uid = user_id();
     let short = |dir: &PathBuf| dir.as_os_str().len() <= MAX_RUNTIME;
     let xdg = absolute("XDG_RUNTIME_DIR").filter(|dir| dir.is_dir());
     if let Some(dir) = xdg.map(|dir| dir.join("nestlab")).filter(short) {
@@ -123,9 +146,17 @@ pub struct Record {
     pub file: PathBuf,
     /// When it was first brought up, in seconds since 1970.
     pub created: u64,
+    /// The name of the lab that it was forked from. The file is that lab's, then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork_of: Option<String>,
 }
 
 impl Record {
+    /// Whether it is the lab that a file makes.
+    fn is_of(&self, file: &Path) -> bool {
+        self.file == file && self.fork_of.is_none()
+    }
+
     fn read(folder: &Path) -> Option<Self> {
         let text = fs::read_to_string(folder.join("lab.json")).ok()?;
         let record: Self = serde_json::from_str(&text).ok()?;
@@ -195,17 +226,13 @@ impl Place {
 
     /// The record of the lab, made at its first `up`.
     pub fn register(&mut self, name: &str) -> Result<Record, Error> {
-        private_dir(&self.dirs.state)?;
-        let lock = File::create(self.dirs.state.join("labs.lock"))
-            .and_then(|lock| lock.lock().map(|()| lock));
-        let _lock =
-            lock.map_err(|error| Error::caused("Cannot lock the records of labs", &error))?;
+        let _lock = self.dirs.lock_records()?;
         let records = self.dirs.records();
         // Found again under the lock: another `up` may have been first.
         let ours = self.record.as_ref().map(|record| record.id.clone());
         let ours = records
             .iter()
-            .find(|r| Some(&r.id) == ours.as_ref() || r.file == self.file);
+            .find(|r| Some(&r.id) == ours.as_ref() || r.is_of(&self.file));
         let clash = records
             .iter()
             .find(|r| r.name == name && Some(&r.id) != ours.map(|o| &o.id));
@@ -218,6 +245,7 @@ impl Place {
             name: name.to_owned(),
             file: self.file.clone(),
             created: ours.map_or_else(now, |record| record.created),
+            fork_of: None,
         };
         if ours != Some(&record) {
             record.write(&self.dirs)?;
@@ -226,10 +254,56 @@ impl Place {
         Ok(record)
     }
 
+    /// Makes records for so many forks of the lab: named as wished, with a number
+    /// if there are several; without a wish `LAB-fork-1` and on.
+    pub fn register_forks(&self, wish: Option<&str>, count: usize) -> Result<Vec<Place>, Error> {
+        let origin = self.known()?;
+        let _lock = self.dirs.lock_records()?;
+        let records = self.dirs.records();
+        let taken = |name: &str| records.iter().find(|record| record.name == name);
+        let names: Vec<String> = match wish {
+            Some(name) if count == 1 => vec![name.to_owned()],
+            Some(name) => (1..=count).map(|n| format!("{name}-{n}")).collect(),
+            None => (1..)
+                .map(|n| format!("{}-fork-{n}", origin.name))
+                .filter(|name| taken(name).is_none())
+                .take(count)
+                .collect(),
+        };
+        if let Some(other) = names.iter().find_map(|name| taken(name)) {
+            return Err(Error::new(
+                Code::Usage,
+                format!("There is a lab named `{}` already", other.name),
+            )
+            .hint(format!(
+                "Take another name, or `nestlab -l {} destroy`",
+                other.name
+            )));
+        }
+        let forks = names.into_iter().map(|name| {
+            let record = Record {
+                version: RECORD_VERSION,
+                id: random_id()?,
+                name,
+                file: self.file.clone(),
+                created: now(),
+                fork_of: Some(origin.name.clone()),
+            };
+            record.write(&self.dirs)?;
+            Ok(Place {
+                dirs: self.dirs.clone(),
+                file: self.file.clone(),
+                record: Some(record),
+            })
+        });
+        forks.collect()
+    }
+
     /// Forgets a lab that has been destroyed.
     pub fn forget(&self, record: &Record) -> Result<(), Error> {
         for folder in [
             self.dirs.lab_runtime(&record.id),
+            self.dirs.lab_memory(&record.id),
             self.dirs.lab_state(&record.id),
         ] {
             match fs::remove_dir_all(&folder) {
@@ -266,10 +340,14 @@ pub fn find(dirs: &Dirs, global: &Global) -> Result<Place, Error> {
         .directory
         .clone()
         .unwrap_or_else(|| PathBuf::from("."));
-    let named = global
-        .lab
-        .as_deref()
-        .map(|name| by_name(dirs, name))
+    let from_variable = || match (&global.file, &global.directory) {
+        (None, None) => std::env::var(LAB_VARIABLE).ok(),
+        _ => None,
+    };
+    let name = global.lab.clone().or_else(from_variable);
+    let named = name
+        .filter(|name| !name.is_empty())
+        .map(|name| by_name(dirs, &name))
         .transpose()?;
     let file = match (&global.file, &named) {
         (Some(file), _) => canonical(&start.join(file))?,
@@ -279,12 +357,22 @@ pub fn find(dirs: &Dirs, global: &Global) -> Result<Place, Error> {
     let record = named.or_else(|| {
         dirs.records()
             .into_iter()
-            .find(|record| record.file == file)
+            .find(|record| record.is_of(&file))
     });
     Ok(Place {
         dirs: dirs.clone(),
         file,
         record,
+    })
+}
+
+/// A lab that is known on this machine, by its name or id.
+pub fn named(dirs: &Dirs, name: &str) -> Result<Place, Error> {
+    let record = by_name(dirs, name)?;
+    Ok(Place {
+        dirs: dirs.clone(),
+        file: record.file.clone(),
+        record: Some(record),
     })
 }
 
@@ -375,6 +463,7 @@ mod tests {
                 state: base.join("state"),
                 store: base.join("store"),
                 runtime: base.join("run"),
+                memory: base.join("memory"),
             };
             let record = dirs
                 .records()

@@ -19,6 +19,9 @@ struct SupervisorArgs {
     /// The lab's folder for sockets.
     #[arg(long)]
     run: PathBuf,
+    /// The lab's folder for the memory of machines.
+    #[arg(long)]
+    memory: PathBuf,
     /// The image store.
     #[arg(long)]
     store: PathBuf,
@@ -68,6 +71,7 @@ fn start_supervisor(args: SupervisorArgs, program: PathBuf, init: PathBuf) -> Ex
         lab_id: args.lab_id,
         state_dir: args.state,
         run_dir: args.run,
+        memory_dir: args.memory,
         store_dir: args.store,
         program,
         init,

@@ -111,6 +111,8 @@ fn spawn(place: &Place, record: &Record, log: &Path) -> Result<tokio::process::C
         .arg(place.dirs.lab_state(&record.id))
         .arg("--run")
         .arg(place.dirs.lab_runtime(&record.id))
+        .arg("--memory")
+        .arg(place.dirs.lab_memory(&record.id))
         .arg("--store")
         .arg(&place.dirs.store)
         .arg(&record.id)

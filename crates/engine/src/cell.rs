@@ -2,6 +2,7 @@
 
 use crate::Fault;
 use crate::console::ConsoleHub;
+use crate::link::LinkKeeper;
 use crate::record::{self, NodeRecord};
 use futures::FutureExt;
 use nestlab_api::client::Client;
@@ -19,6 +20,7 @@ pub(crate) struct Live {
     /// The agent, while it answers.
     pub agent: watch::Receiver<Option<Client>>,
     pub console: ConsoleHub,
+    link: LinkKeeper,
     /// Tasks that end with the machine or when it is let go.
     _tasks: Arc<Tasks>,
 }
@@ -36,14 +38,21 @@ impl Live {
         machine: Arc<dyn Machine>,
         agent: watch::Receiver<Option<Client>>,
         console: ConsoleHub,
+        link: LinkKeeper,
         tasks: Vec<AbortHandle>,
     ) -> Self {
         Self {
             machine,
             agent,
             console,
+            link,
             _tasks: Arc::new(Tasks(tasks)),
         }
+    }
+
+    /// Closes the link for good: nothing of ours touches the guest any more.
+    pub async fn cut_link(&self) {
+        self.link.cut().await;
     }
 
     /// The agent, if it answers now.
@@ -61,6 +70,8 @@ pub(crate) struct NodeCell {
     pub folder: PathBuf,
     /// Its folder for sockets.
     pub run_dir: PathBuf,
+    /// The file for its memory, where this level has a place for such.
+    pub memory_path: Option<PathBuf>,
     state: watch::Sender<NodeState>,
     live: watch::Sender<Option<Live>>,
     record: Mutex<Option<NodeRecord>>,
@@ -90,6 +101,7 @@ impl NodeCell {
         path: NodePath,
         folder: PathBuf,
         run_dir: PathBuf,
+        memory_path: Option<PathBuf>,
         events: broadcast::Sender<Event>,
     ) -> Self {
         let name = path
@@ -101,6 +113,7 @@ impl NodeCell {
             path,
             folder,
             run_dir,
+            memory_path,
             state: watch::Sender::new(NodeState::Absent),
             live: watch::Sender::new(None),
             record: Mutex::new(None),
@@ -248,6 +261,7 @@ impl NodeCell {
     /// Forgets the record and removes the node's folders.
     pub fn erase(&self) -> Result<(), Fault> {
         *self.record.lock().expect("no holder panics") = None;
+        self.drop_memory();
         for folder in [&self.folder, &self.run_dir] {
             match std::fs::remove_dir_all(folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

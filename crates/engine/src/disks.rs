@@ -1,10 +1,15 @@
 //! The disks of a node: thin overlays over images, empty disks beside them.
+//!
+//! A fork freezes a disk under the next number and puts a new overlay in its
+//! place: `root.qcow2` over `root.2.qcow2` over `root.1.qcow2` over the image.
+//! Frozen files are the same in every lab that was forked (hard links), and find
+//! each other by their plain names, in whichever lab's folder.
 
 use crate::cell::NodeCell;
 use crate::{BaseImage, Fault};
 use nestlab_backend::{Disk, DiskFormat};
 use nestlab_model::Node;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Makes what is missing and returns the node's own disks, the root first.
 pub(crate) fn prepare(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<Vec<Disk>, Fault> {
@@ -12,7 +17,7 @@ pub(crate) fn prepare(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<
         .map_err(Fault::io(format!("Cannot make {}", cell.folder.display())))?;
     let mut disks = vec![root(cell, node, base)?];
     for spec in &node.disks {
-        let path = cell.folder.join(format!("{}.qcow2", spec.name));
+        let path = cell.folder.join(active(spec.name.as_str()));
         if !path.exists() {
             make(&path, |path| nestlab_image::create_empty(path, spec.size))?;
         }
@@ -22,7 +27,7 @@ pub(crate) fn prepare(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<
 }
 
 fn root(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<Disk, Fault> {
-    let path = cell.folder.join("root.qcow2");
+    let path = cell.folder.join(active("root"));
     let size = node.disk.unwrap_or(base.virtual_size);
     if size < base.virtual_size {
         return Err(Fault::new(format!(
@@ -52,11 +57,81 @@ fn own(serial: String, path: PathBuf) -> Disk {
     }
 }
 
+/// Makes what the disks of a node hold read-only, for this lab and for copies.
+pub(crate) fn freeze(cell: &NodeCell) -> Result<(), Fault> {
+    for disk in present(cell) {
+        let number = (1..)
+            .find(|number| !cell.folder.join(frozen(&disk, *number)).exists())
+            .expect("numbers do not end");
+        let path = cell.folder.join(active(&disk));
+        let below = frozen(&disk, number);
+        link(&path, &cell.folder.join(&below))?;
+        make(&path, |new| over(new, &path, &below))?;
+    }
+    Ok(())
+}
+
+/// Gives the folder of another lab's node the frozen disks of this one, each with
+/// an overlay of its own.
+pub(crate) fn copy(cell: &NodeCell, folder: &Path) -> Result<(), Fault> {
+    for disk in present(cell) {
+        let numbers = (1..).take_while(|number| cell.folder.join(frozen(&disk, *number)).exists());
+        let mut last = None;
+        for name in numbers.map(|number| frozen(&disk, number)) {
+            link(&cell.folder.join(&name), &folder.join(&name))?;
+            last = Some(name);
+        }
+        if let Some(below) = last {
+            let source = cell.folder.join(active(&disk));
+            make(&folder.join(active(&disk)), |new| {
+                over(new, &source, &below)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The names of a node's own disks that have been made.
+fn present(cell: &NodeCell) -> Vec<String> {
+    let extra = cell.record().map(|record| record.node.disks);
+    let extra = extra
+        .into_iter()
+        .flatten()
+        .map(|disk| disk.name.to_string());
+    std::iter::once("root".to_owned())
+        .chain(extra)
+        .filter(|disk| cell.folder.join(active(disk)).exists())
+        .collect()
+}
+
+fn active(disk: &str) -> String {
+    format!("{disk}.qcow2")
+}
+
+fn frozen(disk: &str, number: u32) -> String {
+    format!("{disk}.{number}.qcow2")
+}
+
+/// An overlay as large as another disk, over a file beside it.
+fn over(new: &Path, like: &Path, below: &str) -> Result<(), nestlab_image::ImageError> {
+    let size = nestlab_image::virtual_size(like)?;
+    nestlab_image::create_overlay(
+        new,
+        Path::new(below),
+        nestlab_image::ImageFormat::Qcow2,
+        size,
+    )
+}
+
+fn link(from: &Path, to: &Path) -> Result<(), Fault> {
+    std::fs::hard_link(from, to).map_err(Fault::io(format!("Cannot make {}", to.display())))
+}
+
 /// Makes a disk under another name first: a half-made disk is never taken for
 /// a whole one.
 fn make<E: std::error::Error + 'static>(
     path: &PathBuf,
-    create: impl FnOnce(&std::path::Path) -> Result<(), E>,
+    create: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), Fault> {
     let new = path.with_extension("new");
     let _ = std::fs::remove_file(&new);

@@ -25,6 +25,9 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Archives that the parent sent.
     pub blobs: PathBuf,
+    /// A folder on a tmpfs for the memory of machines, beside those of other labs;
+    /// `None` where machines keep their memory to themselves.
+    pub memory: Option<PathBuf>,
 }
 
 /// The engine of one layer. Clones are handles to the same one.
@@ -37,6 +40,8 @@ pub(crate) struct Shared {
     pub backends: Vec<Arc<dyn Backend>>,
     pub events: broadcast::Sender<Event>,
     pub support: SupportTable,
+    /// Held by a fork: one at a time.
+    pub forking: tokio::sync::Mutex<()>,
     spec: Mutex<Option<Arc<LayerSpec>>>,
     cells: Mutex<BTreeMap<NodeName, Arc<NodeCell>>>,
 }
@@ -51,6 +56,7 @@ impl Engine {
             backends,
             events: broadcast::Sender::new(4096),
             support: SupportTable::default(),
+            forking: tokio::sync::Mutex::default(),
             spec: Mutex::new(None),
             cells: Mutex::default(),
         }))
@@ -91,6 +97,10 @@ impl Engine {
             parent.child(name),
             config.state_dir.join("nodes").join(name.as_str()),
             config.run_dir.join(short_name(name)),
+            config
+                .memory
+                .as_ref()
+                .map(|folder| folder.join(name.as_str())),
             self.0.events.clone(),
         )
     }

@@ -74,6 +74,7 @@ impl Engine {
             },
             disks: all_disks(own, kit, inner),
             nics: self.nics(&spec, node).await?,
+            memory_file: self.memory_file(cell, node),
         })
     }
 
@@ -138,11 +139,11 @@ impl Engine {
     pub(crate) fn hold(&self, cell: &Arc<NodeCell>, machine: Arc<dyn Machine>) -> Live {
         let (console, console_task) =
             ConsoleHub::start(machine.console(), cell.log_path("console"));
-        let (agent, link_task) = link::maintain(machine.link(), cell, self);
+        let (agent, link, link_task) = link::maintain(machine.link(), cell, self);
         let (held, in_care) = oneshot::channel();
         let watcher = tokio::spawn(watch_end(cell.clone(), machine.clone(), in_care));
         let tasks = vec![console_task, link_task, watcher.abort_handle()];
-        let live = Live::new(machine, agent, console, tasks);
+        let live = Live::new(machine, agent, console, link, tasks);
         cell.set_live(Some(live.clone()));
         let _ = held.send(());
         live
@@ -180,6 +181,7 @@ async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>, in_care: ones
         cell.path
     ));
     cell.enter(fault.at(stage));
+    cell.drop_memory();
     // Last: this drops the tasks of the machine, this one among them.
     cell.set_live(None);
 }

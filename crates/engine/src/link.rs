@@ -32,14 +32,30 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 const SILENT: &str = "the agent has been silent for a minute; its link is made anew";
 
+/// The end of a link by our own wish.
+#[derive(Clone)]
+pub(crate) struct LinkKeeper {
+    /// Told that there shall be no link any more.
+    unwanted: Arc<watch::Sender<bool>>,
+}
+
+impl LinkKeeper {
+    /// Closes the link and waits until it is closed.
+    pub async fn cut(&self) {
+        self.unwanted.send_replace(true);
+        self.unwanted.closed().await;
+    }
+}
+
 /// Starts the task that makes and re-makes the link. The receiver holds the
 /// agent while it answers.
 pub(crate) fn maintain(
     address: LinkAddress,
     cell: &Arc<NodeCell>,
     engine: &Engine,
-) -> (watch::Receiver<Option<Client>>, AbortHandle) {
+) -> (watch::Receiver<Option<Client>>, LinkKeeper, AbortHandle) {
     let (sender, receiver) = watch::channel(None);
+    let (unwanted, mut cut) = watch::channel(false);
     let has_inside = cell
         .record()
         .is_some_and(|record| !record.node.inside.is_empty());
@@ -47,7 +63,11 @@ pub(crate) fn maintain(
     let events = engine.0.events.clone();
     let task = tokio::spawn(async move {
         loop {
-            if let Some(link) = connect(&address).await {
+            let link = tokio::select! {
+                link = connect(&address) => link,
+                _ = cut.wait_for(|cut| *cut) => return,
+            };
+            if let Some(link) = link {
                 let client = Client::link(link.clone());
                 notice_boot(&engine, &cell, &client).await;
                 let forwarder =
@@ -59,16 +79,24 @@ pub(crate) fn maintain(
                         engine.warn(&cell.path, SILENT);
                         link.abandon();
                     }
+                    _ = cut.wait_for(|cut| *cut) => link.abandon(),
                 }
                 sender.send_replace(None);
                 if let Some(forwarder) = forwarder {
                     forwarder.abort();
                 }
+                link.closed().await;
+            }
+            if *cut.borrow() {
+                return;
             }
             tokio::time::sleep(RETRY).await;
         }
     });
-    (receiver, task.abort_handle())
+    let keeper = LinkKeeper {
+        unwanted: Arc::new(unwanted),
+    };
+    (receiver, keeper, task.abort_handle())
 }
 
 /// Returns when the agent has not answered for too long, without a reason that

@@ -206,11 +206,15 @@ impl Rise<'_> {
         let Some(spec) = saved else {
             return self.engine.launch(self.cell, self.node, &self.work).await;
         };
-        let waking = self
-            .engine
-            .wake_saved(self.cell, self.node, spec, self.work.clone());
         self.note_changes();
-        self.at(Stage::Launch, waking).await
+        self.at(Stage::Launch, async {
+            let (cell, work) = (self.cell, self.work.clone());
+            let restored = self.engine.restore_saved(cell, self.node, spec, work);
+            let live = restored.await?;
+            crate::pause::wake(cell, &live).await?;
+            Ok(live)
+        })
+        .await
     }
 
     async fn set_up(&self, live: &Live) -> Step<()> {

@@ -16,6 +16,16 @@ use std::time::Duration;
 /// How long an agent may take to answer once its machine goes on.
 const WAKING: Duration = Duration::from_secs(60);
 
+/// What becomes of the link to a node that is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// It waits as well.
+    Keep,
+    /// It is closed while the guest can still see that: what is written to a VMM's
+    /// socket later ends up in memory that shall not change.
+    Cut,
+}
+
 impl Engine {
     /// Stops the virtual CPUs of nodes, those of what is inside them first. Of a
     /// whole layer only the nodes that are ready are meant.
@@ -28,7 +38,7 @@ impl Engine {
         let results = self
             .for_each(&request.paths, |cell, below| async move {
                 match below.is_empty() {
-                    true => self.pause_node(&cell, named).await.map(drop),
+                    true => self.pause_node(&cell, named, Link::Keep).await.map(drop),
                     false => self.pause_below(&cell, below).await,
                 }
             })
@@ -58,9 +68,14 @@ impl Engine {
         &self,
         cell: &Arc<NodeCell>,
         named: bool,
+        link: Link,
     ) -> Result<bool, Fault> {
         let _work = cell.work.clone().lock_owned().await;
         let live = match (cell.state(), cell.live_now()) {
+            (NodeState::Paused, Some(live)) if link == Link::Cut => {
+                live.cut_link().await;
+                return Ok(true);
+            }
             (NodeState::Paused, _) => return Ok(true),
             (NodeState::Ready, Some(live)) => live,
             (state, _) if named => {
@@ -80,6 +95,9 @@ impl Engine {
             }
         };
         let inside = self.pause_inside(cell, &live).await?;
+        if link == Link::Cut {
+            live.cut_link().await;
+        }
         if let Err(error) = live.machine.pause().await {
             if let (Some(agent), true) = (live.agent_now(), inside.is_some()) {
                 let _ = agent.resume(&PauseRequest::default()).await;
@@ -117,7 +135,12 @@ impl Engine {
             return self.unpause_what_is_inside(cell).await;
         };
         wake(cell, &live).await?;
-        let woken = self.set_right(cell, &live).await;
+        self.go_on(cell, &live).await
+    }
+
+    /// Sets a node right that has just woken, and what is inside it.
+    pub(crate) async fn go_on(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+        let woken = self.set_right(cell, live).await;
         cell.keep_inside(None);
         cell.enter(match &woken {
             Ok(()) => state_of(cell, cell.record().is_some_and(|record| record.ready)),

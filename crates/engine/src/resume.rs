@@ -73,6 +73,9 @@ impl Engine {
                 record.machine = None;
                 record.ready = false;
             })?;
+            if !cell.keeps_memory() {
+                cell.drop_memory();
+            }
             cell.enter(at_rest);
             return Ok(false);
         };

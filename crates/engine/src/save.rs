@@ -11,7 +11,8 @@
 use crate::Fault;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
-use nestlab_backend::MachineSpec;
+use crate::pause::Link;
+use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,12 +23,12 @@ impl Engine {
     /// not be saved goes on.
     pub(crate) async fn save_node(&self, cell: &Arc<NodeCell>, named: bool) -> Result<(), Fault> {
         let was_paused = cell.state() == NodeState::Paused;
-        if !self.pause_node(cell, named).await? {
+        if !self.pause_node(cell, named, Link::Keep).await? {
             return Ok(());
         }
         let saved = {
             let _work = cell.interrupt().await;
-            self.save_paused(cell).await
+            self.save_paused(cell, Contents::Everything).await
         };
         if saved.is_err() && !was_paused {
             self.unpause_node(cell).await?;
@@ -35,15 +36,20 @@ impl Engine {
         saved
     }
 
-    async fn save_paused(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
+    /// Saves a paused node and ends its machine; the caller holds its lock.
+    pub(crate) async fn save_paused(
+        &self,
+        cell: &Arc<NodeCell>,
+        contents: Contents,
+    ) -> Result<(), Fault> {
         let (Some(live), Some(record)) = (cell.live_now(), cell.record()) else {
             return Err(Fault::new(format!(
                 "The machine of node `{}` has ended",
                 cell.path
             )));
         };
-        write_state(cell, &live).await?;
-        let spec = live.machine.record().spec;
+        write_state(cell, &live, contents).await?;
+        let spec = once_saved(live.machine.record().spec, contents);
         cell.amend(&record.node, |record| record.saved = Some(spec))?;
         cell.enter(NodeState::Halting);
         self.end(cell, &live).await?;
@@ -51,9 +57,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts the machine of a saved node from its state. As with a launch, it is
-    /// written down even if the caller goes away in the middle.
-    pub(crate) async fn wake_saved(
+    /// Starts the machine of a saved node from its state, and leaves it standing
+    /// still. As with a launch, it is written down even if the caller goes away in
+    /// the middle.
+    pub(crate) async fn restore_saved(
         &self,
         cell: &Arc<NodeCell>,
         node: &Node,
@@ -61,6 +68,7 @@ impl Engine {
         work: Arc<OwnedMutexGuard<()>>,
     ) -> Result<Live, Fault> {
         let backend = self.backend(node)?;
+        let spec = self.at_home(cell, node, spec)?;
         // The taps have gone with the machine; their names follow from the node's.
         for endpoint in &node.endpoints {
             self.0.ground.tap(&node.name, &endpoint.network).await?;
@@ -78,12 +86,37 @@ impl Engine {
             })?;
             cell.forget_boot();
             remove(&state)?;
-            let live = engine.hold(&cell, machine);
-            crate::pause::wake(&cell, &live).await?;
-            Ok(live)
+            Ok(engine.hold(&cell, machine))
         });
         task.await
             .unwrap_or_else(|panic| Err(Fault::caused("The waking broke", &panic)))
+    }
+
+    /// A saved machine as it is started here: it may have been saved elsewhere,
+    /// by the lab that this one was forked from.
+    fn at_home(
+        &self,
+        cell: &NodeCell,
+        node: &Node,
+        saved: MachineSpec,
+    ) -> Result<MachineSpec, Fault> {
+        let memory_file = match saved.began_from_file() {
+            true => Some(frozen_memory(cell, &saved)?),
+            false => self.memory_file(cell, node),
+        };
+        let mut disks = saved.disks;
+        for disk in disks.iter_mut().filter(|disk| !disk.read_only) {
+            if let Some(name) = disk.path.file_name() {
+                disk.path = cell.folder.join(name);
+            }
+        }
+        Ok(MachineSpec {
+            lab_id: self.spec()?.lab_id.clone(),
+            run_dir: cell.run_dir.clone(),
+            disks,
+            memory_file,
+            ..saved
+        })
     }
 }
 
@@ -98,13 +131,49 @@ pub(crate) fn discard(cell: &NodeCell) -> Result<bool, Fault> {
     Ok(true)
 }
 
-async fn write_state(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+/// What a machine is as long as nothing runs of it but its state.
+fn once_saved(spec: MachineSpec, contents: Contents) -> MachineSpec {
+    let frozen = |file| MemoryFile {
+        mapping: Mapping::Private,
+        ..file
+    };
+    MachineSpec {
+        memory_file: match contents {
+            Contents::Everything => None,
+            Contents::Devices => spec.memory_file.map(frozen),
+        },
+        ..spec
+    }
+}
+
+/// The file that holds the memory of a node whose state does not.
+fn frozen_memory(cell: &NodeCell, saved: &MachineSpec) -> Result<MemoryFile, Fault> {
+    let path = cell.memory_path.clone().unwrap_or_default();
+    let whole = std::fs::metadata(&path).is_ok_and(|file| file.len() == saved.memory.as_bytes());
+    if !whole {
+        return Err(Fault::new(format!(
+            "The memory of node `{}` is gone: it was in {}, which does not outlive a reboot",
+            cell.path,
+            path.display()
+        ))
+        .with_hint(format!(
+            "`nestlab halt {0}` keeps the disks; then `nestlab up {0}` boots it",
+            cell.path
+        )));
+    }
+    Ok(MemoryFile {
+        path,
+        mapping: Mapping::Private,
+    })
+}
+
+async fn write_state(cell: &NodeCell, live: &Live, contents: Contents) -> Result<(), Fault> {
     let path = cell.state_path();
     let part = path.with_extension("part");
     // Left by somebody who was killed in the middle.
     remove(&part)?;
     let cannot = || format!("Cannot save node `{}`; it goes on", cell.path);
-    let saved = live.machine.save(&part).await;
+    let saved = live.machine.save(&part, contents).await;
     saved.map_err(|error| {
         Fault::caused(cannot(), &error)
             .with_hint("It takes as much disk space as the guest has used of its memory")

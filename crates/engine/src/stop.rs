@@ -136,6 +136,7 @@ impl Engine {
         let _work = cell.interrupt().await;
         let Some(live) = cell.live() else {
             if discard(&cell)? {
+                cell.drop_memory();
                 cell.enter(NodeState::Halted);
             }
             return Ok(());
@@ -166,6 +167,9 @@ impl Engine {
                 record.machine = None;
                 record.ready = false;
             })?;
+        }
+        if !cell.keeps_memory() {
+            cell.drop_memory();
         }
         self.0.ground.remove_taps(&cell.name).await
     }

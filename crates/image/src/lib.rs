@@ -20,5 +20,5 @@ mod workplace;
 
 pub use error::ImageError;
 pub use kit::{Kit, KitSources, kit_qemu_command};
-pub use qcow2::{create_empty, create_overlay};
+pub use qcow2::{create_empty, create_overlay, virtual_size};
 pub use store::{Image, ImageFormat, Store};

@@ -4,9 +4,11 @@
 use crate::{ImageError, ImageFormat};
 use nestlab_model::ByteSize;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+const MAGIC: &[u8] = b"QFI\xfb";
 
 const CLUSTER_BITS: u32 = 16;
 const CLUSTER: u64 = 1 << CLUSTER_BITS;
@@ -33,6 +35,26 @@ pub fn create_overlay(
     virtual_size: ByteSize,
 ) -> Result<(), ImageError> {
     write(path, &image(Some((backing, backing_format)), virtual_size)?)
+}
+
+/// The size of the disk that a qcow2 file holds.
+///
+/// # Errors
+/// The file cannot be read, or is none of that format.
+pub fn virtual_size(path: &Path) -> Result<ByteSize, ImageError> {
+    let mut header = [0; 32];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut header))
+        .map_err(ImageError::io(format!("read {}", path.display())))?;
+    let (magic, size) = (&header[..4], &header[24..]);
+    if magic != MAGIC {
+        return Err(ImageError::Unusable(format!(
+            "{} is no qcow2 image",
+            path.display()
+        )));
+    }
+    let size = size.try_into().map(u64::from_be_bytes);
+    Ok(ByteSize::bytes(size.expect("8 bytes are left")))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), ImageError> {
@@ -90,7 +112,7 @@ fn header(
         104 + extension as u64 + 8
     };
     let mut bytes = Vec::new();
-    bytes.extend(b"QFI\xfb");
+    bytes.extend(MAGIC);
     bytes.extend(3u32.to_be_bytes());
     bytes.extend(name_offset.to_be_bytes());
     bytes.extend((name.len() as u32).to_be_bytes());

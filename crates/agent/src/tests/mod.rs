@@ -277,12 +277,13 @@ async fn a_relay_reaches_two_levels_down() {
 #[tokio::test]
 async fn every_operation_of_the_document_is_served() {
     use hyper::service::Service;
-    const LAYER: [&str; 11] = [
+    const LAYER: [&str; 12] = [
         route::LAYER,
         route::SPEC,
         route::UP,
         route::PAUSE,
         route::RESUME,
+        route::FORK,
         route::HALT,
         route::DESTROY,
         route::EVENTS,

@@ -16,8 +16,8 @@ pub use stream::{ByteStream, Duplex};
 
 use crate::link::Link;
 use crate::message::{
-    Configure, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest, Power, StopRequest,
-    UpRequest, Version,
+    Configure, ForkReport, ForkRequest, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest,
+    Power, StopRequest, UpRequest, Version,
 };
 use crate::route;
 use bytes::Bytes;
@@ -149,6 +149,14 @@ impl Client {
     /// See [`ApiError`].
     pub async fn resume(&self, request: &PauseRequest) -> Result<Outcome, ApiError> {
         self.post(route::RESUME, request).await
+    }
+
+    /// Copies the lab as it is now into new ones, which are at rest then.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn fork(&self, request: &ForkRequest) -> Result<ForkReport, ApiError> {
+        self.post(route::FORK, request).await
     }
 
     /// Stops nodes. Takes as long as it takes.

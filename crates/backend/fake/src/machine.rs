@@ -2,7 +2,9 @@
 
 use crate::{Call, Fate, Service, Shared, lock};
 use async_trait::async_trait;
-use nestlab_backend::{BackendError, Exit, LinkAddress, Machine, MachineRecord, MachineSpec};
+use nestlab_backend::{
+    BackendError, Contents, Exit, LinkAddress, Machine, MachineRecord, MachineSpec,
+};
 use nestlab_sys::process::ProcessId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -216,13 +218,8 @@ impl Machine for FakeMachine {
         Ok(self.paused.load(Ordering::Relaxed))
     }
 
-    async fn save(&self, state: &Path) -> Result<(), BackendError> {
-        if !self.is_paused().await? {
-            return Err(BackendError::Refused {
-                command: "save".into(),
-                message: "only a paused machine can be saved".into(),
-            });
-        }
+    async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError> {
+        nestlab_backend::check_saving(self, contents).await?;
         std::fs::write(state, STATE).map_err(BackendError::io("write the state"))
     }
 

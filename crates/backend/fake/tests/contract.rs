@@ -41,6 +41,7 @@ impl ContractWorld for World {
             },
             disks: Vec::new(),
             nics: Vec::new(),
+            memory_file: None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! The command line of QEMU: pure, so that it can be shown and compared.
 
-use nestlab_backend::{BackendError, Disk, DiskFormat, MachineSpec, Nic, Plan};
+use nestlab_backend::{
+    BackendError, Disk, DiskFormat, MachineSpec, Mapping, MemoryFile, Nic, Plan,
+};
 use nestlab_model::Accelerator;
 use std::ffi::OsString;
 use std::path::Path;
@@ -20,6 +22,10 @@ pub(crate) const LINK: &str = "link.sock";
 pub(crate) const CONSOLE: &str = "console.sock";
 /// What QEMU writes to its standard error.
 pub(crate) const LOG: &str = "qemu.log";
+
+/// The name of the memory. It is QEMU's own for memory that nobody names, so that
+/// a state fits a machine whichever way its memory is kept.
+const MEMORY: &str = "pc.ram";
 
 /// Everything that the sandbox can forbid; taps are opened by name before it
 /// is closed.
@@ -85,6 +91,10 @@ pub(crate) fn plan(
     }
     if spec.balloon {
         argv.add(&["-device", "virtio-balloon-pci,deflate-on-oom=on"]);
+    }
+    if let Some(file) = &spec.memory_file {
+        argv.add(&["-object", &memory_words(spec, file)]);
+        argv.add(&["-machine", &format!("memory-backend={MEMORY}")]);
     }
     Ok(Plan { argv: argv.0 })
 }
@@ -186,6 +196,18 @@ fn kernel_words(spec: &MachineSpec, tsc: Option<TscKhz>) -> String {
     words
 }
 
+fn memory_words(spec: &MachineSpec, file: &MemoryFile) -> String {
+    let share = match file.mapping {
+        Mapping::Shared => "on",
+        Mapping::Private => "off",
+    };
+    format!(
+        "memory-backend-file,id={MEMORY},size={}M,share={share},mem-path={}",
+        spec.memory.as_mib(),
+        text(&file.path)
+    )
+}
+
 fn socket(spec: &MachineSpec, id: &str, name: &str) -> String {
     let path = text(&spec.run_dir.join(name));
     format!("socket,id={id},server=on,wait=off,path={path}")
@@ -281,6 +303,7 @@ mod tests {
                 mac: Mac([0x52, 0, 0, 0, 0, 1]),
                 mtu: 1500,
             }],
+            memory_file: None,
         }
     }
 
@@ -360,6 +383,25 @@ mod tests {
         assert!(words(Accelerator::Tcg, true));
         assert!(!words(Accelerator::Tcg, false));
         assert!(!words(Accelerator::Kvm, true));
+    }
+
+    #[test]
+    fn memory_in_a_file_is_shared_or_private() {
+        let words = |mapping| {
+            let file = MemoryFile {
+                path: "/m/a,b".into(),
+                mapping,
+            };
+            let spec = MachineSpec {
+                memory_file: Some(file),
+                ..spec()
+            };
+            lines(&spec)
+        };
+        let object = "-object memory-backend-file,id=pc.ram,size=384M,share=on,mem-path=/m/a,,b\n";
+        assert!(words(Mapping::Shared).contains(object));
+        assert!(words(Mapping::Private).contains("share=off"));
+        assert!(words(Mapping::Private).ends_with("-machine memory-backend=pc.ram"));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use crate::argv::{CONSOLE, LINK, LOG, QMP};
 use crate::qmp::Qmp;
 use async_trait::async_trait;
-use nestlab_backend::{BackendError, Exit, LinkAddress, Machine, MachineRecord, MachineSpec, Plan};
+use nestlab_backend::{
+    BackendError, Contents, Exit, LinkAddress, Machine, MachineRecord, MachineSpec, Plan,
+};
 use nestlab_sys::dir::make_private;
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc::arguments;
@@ -366,14 +368,9 @@ impl Machine for QemuMachine {
         ))
     }
 
-    async fn save(&self, state: &Path) -> Result<(), BackendError> {
-        if !self.is_paused().await? {
-            return Err(BackendError::Refused {
-                command: "migrate".into(),
-                message: "only a paused machine can be saved".into(),
-            });
-        }
-        crate::state::save(self, state).await
+    async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError> {
+        nestlab_backend::check_saving(self, contents).await?;
+        crate::state::save(self, state, contents).await
     }
 
     async fn kill(&self) -> Result<(), BackendError> {

@@ -259,6 +259,7 @@ fn argv(
         },
         disks: Vec::new(),
         nics: Vec::new(),
+        memory_file: None,
     };
     let mut argv = crate::argv::bare(command, &spec, tsc);
     argv.extend(["-serial", "stdio", "-no-reboot"].map(OsString::from));

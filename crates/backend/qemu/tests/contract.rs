@@ -49,6 +49,7 @@ impl ContractWorld for World {
             boot: self.boot.clone(),
             disks: Vec::new(),
             nics: Vec::new(),
+            memory_file: None,
         }
     }
 }

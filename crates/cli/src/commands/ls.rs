@@ -28,6 +28,7 @@ pub fn run(context: &Context) -> Result<u8, Error> {
                     "state": state,
                     "file": record.file,
                     "created": record.created,
+                    "fork_of": record.fork_of,
                 })
             })
             .collect();
@@ -54,6 +55,9 @@ pub fn run(context: &Context) -> Result<u8, Error> {
 }
 
 fn file(record: &Record) -> String {
+    if let Some(origin) = &record.fork_of {
+        return format!("(fork of {origin})");
+    }
     let gone = if record.file.is_file() { "" } else { " (gone)" };
     format!("{}{gone}", record.file.display())
 }

@@ -5,6 +5,7 @@ pub mod cp;
 pub mod describe;
 pub mod destroy;
 pub mod exec;
+pub mod fork;
 pub mod halt;
 pub mod image;
 pub mod logs;

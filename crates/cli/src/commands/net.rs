@@ -5,7 +5,9 @@
 use crate::cli::{ExecArgs, NetArgs};
 use crate::context::Context;
 use crate::error::{Code, Error};
+use nestlab_api::client::Client;
 use nestlab_sys::namespace::Namespaces;
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 
 pub fn run(context: &Context, args: NetArgs) -> Result<u8, Error> {
@@ -29,6 +31,15 @@ pub fn run(context: &Context, args: NetArgs) -> Result<u8, Error> {
 
 async fn on_host(context: &Context, argv: Vec<String>) -> Result<u8, Error> {
     let client = super::client(context).await?;
+    run_in(&client, argv, &[]).await
+}
+
+/// Runs a program of this machine in a lab's network; gives its exit code.
+pub async fn run_in(
+    client: &Client,
+    argv: Vec<String>,
+    environment: &[(&str, OsString)],
+) -> Result<u8, Error> {
     let keeper = client.layer().await?.keeper.ok_or_else(|| {
         Error::new(Code::Failed, "The lab has no network now").hint("`nestlab up` makes it")
     })?;
@@ -39,6 +50,7 @@ async fn on_host(context: &Context, argv: Vec<String>) -> Result<u8, Error> {
     };
     let mut command = tokio::process::Command::new(program);
     command.args(arguments);
+    command.envs(environment.iter().map(|(key, value)| (key, value)));
     namespaces.attach(&mut command);
     let mut child = command.spawn().map_err(|error| {
         Error::caused(

@@ -2,7 +2,7 @@
 //! tells what differs; nothing is started and nothing is changed.
 
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::{output, supervisor};
 use nestlab_api::client::Client;
 use nestlab_model::{Lab, Layer, LayerStatus, Node, NodePath, NodeState, NodeStatus};
@@ -11,6 +11,11 @@ use std::fmt::Write;
 
 pub fn run(context: &Context) -> Result<u8, Error> {
     let place = context.place()?;
+    if let Some(fork) = place.record.as_ref().filter(|r| r.fork_of.is_some()) {
+        let message = format!("`{}` is a fork and follows no file", fork.name);
+        return Err(Error::new(Code::Usage, message)
+            .hint(format!("`nestlab -l {} status` shows it", fork.name)));
+    }
     let lab = context.load(place.existing_file()?)?;
     let known = match &place.record {
         None => Known::default(),

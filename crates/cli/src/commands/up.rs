@@ -15,6 +15,12 @@ use std::process::Stdio;
 
 pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
     let mut place = context.place()?;
+    if let Some(record) = place.record.clone().filter(|r| r.fork_of.is_some()) {
+        return match args.no_wait {
+            true => in_background(context, &place, &record, &args),
+            false => context.block_on(bring_up(context, &place, &record, None, &args)),
+        };
+    }
     let file = place.existing_file()?.to_owned();
     let lab = context.load(&file)?;
     check_paths(&lab.layer, &args.paths)?;
@@ -22,19 +28,28 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
     if args.no_wait {
         return in_background(context, &place, &record, &args);
     }
-    context.block_on(bring_up(context, &place, &record, lab, &args))
+    context.block_on(bring_up(context, &place, &record, Some(lab), &args))
 }
 
 async fn bring_up(
     context: &Context,
     place: &Place,
     record: &Record,
-    lab: Lab,
+    lab: Option<Lab>,
     args: &UpArgs,
 ) -> Result<u8, Error> {
     let client = supervisor::ensure_running(place, record).await?;
-    let order: Vec<NodePath> = lab.layer.walk().into_iter().map(|(path, _)| path).collect();
-    client.put_layer(&spec(record, lab)).await?;
+    // A fork is what it was copied from, whatever has become of the file.
+    let layer = match lab {
+        Some(lab) => {
+            let spec = spec(record, lab);
+            client.put_layer(&spec).await?;
+            spec.layer
+        }
+        None => client.spec().await?.layer,
+    };
+    check_paths(&layer, &args.paths)?;
+    let order: Vec<NodePath> = layer.walk().into_iter().map(|(path, _)| path).collect();
     let request = UpRequest {
         paths: args.paths.clone(),
         provision: provision(args),

@@ -240,6 +240,7 @@ fn engine(folder: &Path, backend: Outliving) -> Engine {
         state_dir: folder.join("state"),
         run_dir: folder.join("run"),
         blobs: folder.join("blobs"),
+        memory: Some(folder.join("memory")),
     };
     let ground = Arc::new(FakeGround(folder.to_owned()));
     Engine::new(config, ground, vec![Arc::new(backend)])

@@ -1,0 +1,139 @@
+//! `nestlab fork`: running copies of a lab, as it is at this moment.
+
+use crate::cli::ForkArgs;
+use crate::context::Context;
+use crate::error::{Code, Error};
+use crate::output;
+use crate::place::{self, Place, Record};
+use crate::render::tree;
+use crate::supervisor;
+use futures::future::join_all;
+use nestlab_api::client::Client;
+use nestlab_api::message::{
+    ForkReport, ForkRequest, Listener, ProvisionChoice, StopRequest, UpRequest,
+};
+use serde_json::json;
+use std::time::Instant;
+
+pub fn run(context: &Context, args: ForkArgs) -> Result<u8, Error> {
+    let origin = match &args.of {
+        Some(name) => place::named(&context.dirs()?, name)?,
+        None => context.place()?,
+    };
+    let forks = origin.register_forks(args.name.as_deref(), usize::from(args.count))?;
+    context.block_on(async {
+        let begun = Instant::now();
+        let report = match copy(&origin, &forks).await {
+            Ok(report) => report,
+            Err(error) => {
+                join_all(forks.iter().map(forget)).await;
+                return Err(error);
+            }
+        };
+        if !args.argv.is_empty() {
+            return try_out(context, &forks[0], args.argv).await;
+        }
+        let woken = join_all(forks.iter().map(|fork| wake(context, fork))).await;
+        let woken: Vec<Fork> = woken.into_iter().collect::<Result<_, Error>>()?;
+        tell(context, &report, &woken, begun);
+        Ok(0)
+    })
+}
+
+/// A new lab that goes on by itself.
+struct Fork {
+    record: Record,
+    client: Client,
+    listeners: Vec<Listener>,
+}
+
+async fn copy(origin: &Place, forks: &[Place]) -> Result<ForkReport, Error> {
+    let client = supervisor::ensure_running(origin, origin.known()?).await?;
+    let mut labs = Vec::new();
+    for fork in forks {
+        labs.push(fork.known()?.id.clone());
+    }
+    Ok(client.fork(&ForkRequest { labs }).await?)
+}
+
+/// Forgets a lab that came to nothing.
+async fn forget(fork: &Place) {
+    if let Some(record) = &fork.record {
+        let _ = fork.forget(record);
+    }
+}
+
+/// Lets a new lab go on from where it was copied.
+async fn wake(context: &Context, fork: &Place) -> Result<Fork, Error> {
+    let record = fork.known()?;
+    let client = supervisor::ensure_running(fork, record).await?;
+    let request = UpRequest {
+        provision: ProvisionChoice::None,
+        ..UpRequest::default()
+    };
+    let outcome = client.up(&request).await?;
+    if !outcome.ok {
+        output::say(tree::failures(&outcome.status, context.color).trim_end());
+        let message = format!("The fork `{}` does not go on as it should", record.name);
+        return Err(Error::new(Code::Failed, message).hint(format!(
+            "`nestlab -l {0} up` tries again, `nestlab -l {0} destroy` removes it",
+            record.name
+        )));
+    }
+    Ok(Fork {
+        record: record.clone(),
+        listeners: client.layer().await?.listeners,
+        client,
+    })
+}
+
+fn tell(context: &Context, report: &ForkReport, forks: &[Fork], begun: Instant) {
+    if context.global.json {
+        let forks: Vec<_> = forks
+            .iter()
+            .map(|fork| json!({ "name": fork.record.name, "id": fork.record.id, "listeners": fork.listeners }))
+            .collect();
+        return output::json(&json!({
+            "forks": forks,
+            "pause_seconds": report.pause_seconds,
+            "written": report.written,
+        }));
+    }
+    for fork in forks {
+        output::data(&format!("{}\n", fork.record.name));
+        for listener in &fork.listeners {
+            context.say(&format!("  {}", super::port::line(listener)));
+        }
+    }
+    context.say(&format!(
+        "Forked in {:.1} s; the lab stood still for {:.1} s",
+        begun.elapsed().as_secs_f64(),
+        report.pause_seconds
+    ));
+}
+
+/// Runs a program in the network of a fork, which goes with it.
+async fn try_out(context: &Context, place: &Place, argv: Vec<String>) -> Result<u8, Error> {
+    let result = match wake(context, place).await {
+        Ok(fork) => {
+            let name = std::ffi::OsString::from(&fork.record.name);
+            super::net::run_in(&fork.client, argv, &[(place::LAB_VARIABLE, name)]).await
+        }
+        Err(error) => Err(error),
+    };
+    let removed = remove(place).await;
+    result.and_then(|code| removed.map(|()| code))
+}
+
+async fn remove(place: &Place) -> Result<(), Error> {
+    let record = place.known()?;
+    let client = supervisor::ensure_running(place, record).await?;
+    let keeper = client.layer().await?.keeper;
+    let request = StopRequest {
+        force: true,
+        ..StopRequest::default()
+    };
+    client.destroy(&request).await?;
+    supervisor::end(&client, keeper).await?;
+    place.forget(record)
+}
