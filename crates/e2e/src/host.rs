@@ -1,5 +1,6 @@
 //! What this machine looks like from outside: its network and its processes.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// This machine's own network configuration at one moment.
@@ -10,6 +11,7 @@ pub struct HostSnapshot {
     rules: String,
     forwarding: String,
     mounts: Vec<String>,
+    memory: Vec<PathBuf>,
 }
 
 impl HostSnapshot {
@@ -22,6 +24,7 @@ impl HostSnapshot {
             forwarding: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
                 .unwrap_or_default(),
             mounts: mounts(),
+            memory: memory(),
         }
     }
 }
@@ -40,6 +43,21 @@ fn mounts() -> Vec<String> {
         .filter(|line| line.contains("nestlab"))
         .map(str::to_owned)
         .collect()
+}
+
+/// Folders with the memory of labs.
+fn memory() -> Vec<PathBuf> {
+    let folders = |path: &Path| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let mut labs: Vec<PathBuf> = folders(Path::new("/dev/shm"))
+        .iter()
+        .filter(|folder| folder.to_string_lossy().contains("/nestlab-"))
+        .flat_map(|folder| folders(folder))
+        .collect();
+    labs.sort();
+    labs
 }
 
 fn output(program: &str, args: &[&str]) -> String {

@@ -331,6 +331,10 @@ impl Drop for World {
                 left.iter().for_each(|(pid, _)| host::kill(*pid, "KILL"));
                 std::thread::sleep(Duration::from_millis(100));
             }
+            for user in [host::user_id(), USER] {
+                let memory = format!("/dev/shm/nestlab-{user}/{id}");
+                let _ = std::fs::remove_dir_all(memory);
+            }
         }
         for place in &self.mounted {
             let _ = Command::new("umount").arg("--lazy").arg(place).status();

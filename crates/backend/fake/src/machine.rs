@@ -19,6 +19,14 @@ pub(crate) const STATE: &str = "a pretended state";
 const LINK: &str = "link.sock";
 const CONSOLE: &str = "console.sock";
 
+/// Makes the file that would hold the memory, if it is missing.
+fn pretend_memory(path: &Path, bytes: u64) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    std::fs::File::create(path)?.set_len(bytes)
+}
+
 /// Accepts, and says nothing until the client leaves.
 pub(crate) fn silent() -> Service {
     Arc::new(|mut stream, _| {
@@ -48,6 +56,10 @@ impl Running {
         clear(&spec.run_dir)?;
         std::fs::create_dir_all(&spec.run_dir)
             .map_err(BackendError::io(format!("make {}", spec.run_dir.display())))?;
+        if let Some(memory) = &spec.memory_file {
+            pretend_memory(&memory.path, spec.memory.as_bytes())
+                .map_err(BackendError::io(format!("make {}", memory.path.display())))?;
+        }
         Ok(Self {
             record: MachineRecord {
                 backend: "fake".into(),

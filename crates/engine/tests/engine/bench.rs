@@ -2,7 +2,9 @@
 
 use crate::ground::{FakeGround, Outliving};
 use nestlab_agent::{Guest, GuestConfig, guest_routes, serve_link};
-use nestlab_api::message::{ImageSource, LayerSpec, Outcome, PauseRequest, StopRequest, UpRequest};
+use nestlab_api::message::{
+    ForkReport, ForkRequest, ImageSource, LayerSpec, Outcome, PauseRequest, StopRequest, UpRequest,
+};
 use nestlab_backend_fake::{Call, Fake};
 use nestlab_engine::{Config, Engine, Fault};
 use nestlab_model::{
@@ -10,6 +12,7 @@ use nestlab_model::{
     NodePath, NodeState,
 };
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,6 +21,9 @@ use tokio::runtime::{Builder, Runtime};
 
 /// How long anything may take that is bound to happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The lab that a bench begins with.
+const FIRST: &str = "0";
 
 /// Folders, machines and a supervisor.
 pub struct Bench {
@@ -52,7 +58,7 @@ impl Bench {
             under_way: Arc::default(),
             slowness,
         };
-        let engine = engine(folder.path(), backend.clone());
+        let engine = engine(folder.path(), FIRST, backend.clone());
         engine.put_layer(spec(&layer)).unwrap();
         Self {
             fake,
@@ -104,6 +110,28 @@ impl Bench {
     /// Halts everything.
     pub fn halt(&self) -> Result<Outcome, Fault> {
         self.run(self.engine.halt(&StopRequest::default()))
+    }
+
+    /// Copies everything into new labs.
+    pub fn fork(&self, labs: &[&str]) -> Result<ForkReport, Fault> {
+        for lab in labs {
+            std::fs::create_dir_all(self.lab_folder(lab)).unwrap();
+        }
+        let labs = labs.iter().map(|lab| lab.to_string()).collect();
+        self.run(self.engine.fork(&ForkRequest { labs }))
+    }
+
+    /// Where a lab keeps its records and disks.
+    pub fn lab_folder(&self, lab: &str) -> PathBuf {
+        self.folder.path().join("labs").join(lab)
+    }
+
+    /// A bench of the same machines that looks after a lab which was forked.
+    pub fn moved_to(mut self, lab: &str) -> Self {
+        let engine = engine(self.folder.path(), lab, self.backend.clone());
+        self.run(engine.resume()).unwrap();
+        self.engine = engine;
+        self
     }
 
     /// Why a node's agent cannot be asked.
@@ -160,7 +188,7 @@ impl Bench {
             runtime.shutdown_timeout(PATIENCE);
         }
         self.supervisor = Some(runtime());
-        self.engine = engine(self.folder.path(), self.backend.clone());
+        self.engine = engine(self.folder.path(), FIRST, self.backend.clone());
         self.run(self.engine.resume()).unwrap();
         if self.engine.spec().is_err() {
             self.tell_again();
@@ -214,7 +242,21 @@ impl Bench {
 
     /// A node's folder.
     pub fn node_folder(&self, name: &str) -> PathBuf {
-        self.folder.path().join("state/nodes").join(name)
+        self.lab_folder(FIRST).join("nodes").join(name)
+    }
+
+    /// Which file holds the memory of a lab's node.
+    pub fn memory(&self, lab: &str, name: &str) -> u64 {
+        let file = self.folder.path().join("memory").join(lab).join(name);
+        std::fs::metadata(file).unwrap().ino()
+    }
+
+    /// The ports of this machine that a node listens on.
+    pub fn host_ports(&self, name: &str) -> Vec<u16> {
+        let spec = self.engine.spec().unwrap();
+        let name = NodeName::new(name).unwrap();
+        let ports = &spec.layer.node(&name).unwrap().ports;
+        ports.iter().map(|port| port.host_port).collect()
     }
 
     /// Waits until something holds.
@@ -235,12 +277,12 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-fn engine(folder: &Path, backend: Outliving) -> Engine {
+fn engine(folder: &Path, lab: &str, backend: Outliving) -> Engine {
     let config = Config {
-        state_dir: folder.join("state"),
-        run_dir: folder.join("run"),
+        state_dir: folder.join("labs").join(lab),
+        run_dir: folder.join("run").join(lab),
         blobs: folder.join("blobs"),
-        memory: Some(folder.join("memory")),
+        memory: Some(folder.join("memory").join(lab)),
     };
     let ground = Arc::new(FakeGround(folder.to_owned()));
     Engine::new(config, ground, vec![Arc::new(backend)])

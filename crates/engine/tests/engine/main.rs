@@ -2,5 +2,6 @@
 
 mod any_order;
 mod bench;
+mod forks;
 mod ground;
 mod stories;

@@ -1,0 +1,170 @@
+//! Copies of a running tree go on by themselves, and share what none has changed.
+
+use nestlab_e2e::{World, nested_story};
+use std::path::Path;
+use std::time::Duration;
+
+const LAB: &str = "
+name: tree
+nodes:
+  box:
+    image: debian
+    memory: 512MiB
+    nested: true
+    disks: { data: 64MiB }
+    ports: [\"127.0.0.1:0:inner:7000\"]
+    inside:
+      nodes:
+        inner: { image: debian, memory: 128MiB }
+";
+
+/// Counts in the background, a tenth of a second apart.
+const COUNTER: &str = "i=0; while :; do i=$((i+1)); echo $i >/run/count; sleep 0.1; done";
+
+/// A hang guard.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The labs of a story, all called from the folder of the first.
+struct Labs<'a> {
+    world: &'a World,
+    folder: &'a Path,
+}
+
+impl Labs<'_> {
+    fn run(&self, lab: &str, args: &[&str]) -> nestlab_e2e::Done {
+        self.world.run(self.folder, &[&["-l", lab], args].concat())
+    }
+
+    fn inside(&self, lab: &str, node: &str, line: &str) -> String {
+        let done = self.run(lab, &["exec", node, "--", "sh", "-c", line]).ok();
+        done.stdout.trim().to_owned()
+    }
+
+    fn count(&self, lab: &str) -> u64 {
+        let count = self.inside(lab, "box/inner", "cat /run/count");
+        count.parse().unwrap_or_else(|_| panic!("{count:?}"))
+    }
+
+    fn counts_on(&self, lab: &str) {
+        let now = self.count(lab);
+        self.world
+            .eventually(&format!("{lab} counts on"), PATIENCE, || {
+                self.count(lab) > now
+            });
+    }
+
+    /// Writes a word to memory and to the disks of both levels.
+    fn write(&self, lab: &str, word: &str) {
+        for node in ["box", "box/inner"] {
+            let line = format!("echo {word} >/run/word; echo {word} >/root/word; sync");
+            self.inside(lab, node, &line);
+        }
+    }
+
+    fn holds(&self, lab: &str, word: &str) {
+        for node in ["box", "box/inner"] {
+            let line = "echo 3 >/proc/sys/vm/drop_caches; cat /run/word /root/word";
+            let found = self.inside(lab, node, line);
+            assert_eq!(found, format!("{word}\n{word}"), "{lab}, {node}");
+        }
+    }
+
+    fn forked(&self, lab: &str, args: &[&str]) -> serde_json::Value {
+        let done = self.run(lab, &[&["fork", "--json"], args].concat());
+        done.ok().json()
+    }
+
+    fn destroy(&self, lab: &str) {
+        self.run(lab, &["destroy", "--yes"]).ok();
+    }
+}
+
+#[test]
+fn a_tree_is_forked_and_its_forks_part() {
+    nested_story(forks_part);
+}
+
+fn forks_part(world: &World) {
+    let folder = world.lab("tree", LAB);
+    let labs = Labs {
+        world,
+        folder: &folder,
+    };
+    world.run(&folder, &["up"]).ok();
+    labs.run(
+        "tree",
+        &["exec", "-d", "box/inner", "--", "sh", "-c", COUNTER],
+    )
+    .ok();
+    world.eventually("it counts", PATIENCE, || {
+        labs.inside(
+            "tree",
+            "box/inner",
+            "test -s /run/count && echo yes || true",
+        ) == "yes"
+    });
+    labs.write("tree", "seed");
+
+    // The first fork copies nothing.
+    let twin = labs.forked("tree", &["--name", "twin"]);
+    assert_eq!(twin["written"], serde_json::json!([]), "{twin}");
+    assert_eq!(twin["forks"][0]["name"], "twin");
+    let ports = &twin["forks"][0]["listeners"];
+    assert_eq!(ports.as_array().map(Vec::len), Some(1), "{twin}");
+    for lab in ["tree", "twin"] {
+        labs.counts_on(lab);
+        labs.holds(lab, "seed");
+    }
+    let boot = |lab: &str| labs.inside(lab, "box/inner", "cat /proc/sys/kernel/random/boot_id");
+    assert_eq!(boot("tree"), boot("twin"));
+    let random = |lab: &str| labs.inside(lab, "box/inner", "head -c 16 /dev/urandom | od -x");
+    assert_ne!(random("tree"), random("twin"));
+    let there: f64 = labs
+        .inside("twin", "box/inner", "date +%s.%N")
+        .parse()
+        .unwrap();
+    let here = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    assert!((here.as_secs_f64() - there).abs() < 2.0, "{there}");
+
+    // Each keeps to itself what it writes, through the loss of its supervisor too.
+    labs.write("tree", "first");
+    labs.write("twin", "second");
+    let supervisors = world.processes("__supervisor");
+    assert_eq!(supervisors.len(), 2);
+    for (supervisor, _) in supervisors {
+        world.kill(supervisor);
+    }
+    labs.holds("tree", "first");
+    labs.holds("twin", "second");
+
+    // Forks of a fork, and another of the first lab.
+    let cubs = labs.forked("twin", &["--name", "cub", "--count", "2"]);
+    assert_eq!(cubs["forks"].as_array().map(Vec::len), Some(2), "{cubs}");
+    for lab in ["cub-1", "cub-2"] {
+        labs.holds(lab, "second");
+        labs.counts_on(lab);
+    }
+    labs.run("tree", &["fork", "--name", "twin"])
+        .exits_with(2)
+        .complains("already");
+    let line = "test \"$NESTLAB_LAB\" = brief && ip addr | grep -q 10.200.0.1 && exit 7";
+    labs.run("tree", &["fork", "--name", "brief", "--", "sh", "-c", line])
+        .exits_with(7);
+    labs.run("brief", &["status"]).exits_with(3);
+    labs.counts_on("tree");
+    labs.holds("tree", "first");
+
+    // A fork is halted and comes up like any lab, and outlives where it came from.
+    labs.destroy("tree");
+    labs.destroy("cub-1");
+    labs.run("twin", &["halt"]).ok();
+    labs.run("twin", &["up"]).ok();
+    assert_eq!(labs.inside("twin", "box/inner", "cat /root/word"), "second");
+    labs.counts_on("cub-2");
+    labs.destroy("twin");
+    labs.counts_on("cub-2");
+    labs.destroy("cub-2");
+    world.is_empty();
+}
