@@ -195,7 +195,8 @@ async fn connect(
         .parse()
         .map_err(|error| Fault::caused(format!("Cannot connect below `{name}`"), &error))?;
     let stream = engine
-        .agent(&name)?
+        .agent_soon(&name)
+        .await?
         .relay(&rest)
         .await
         .map_err(|error| Fault::caused(format!("Cannot connect to `{name}`"), &error))?;

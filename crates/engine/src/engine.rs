@@ -14,7 +14,11 @@ use nestlab_model::{Event, EventKind, ImageName, Node, NodeName, NodePath, NodeS
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::broadcast;
+
+/// How long a link to a guest that runs may take. A few ms are usual.
+const LINK_UNDER_WAY: Duration = Duration::from_secs(5);
 
 /// Where an engine keeps its things.
 #[derive(Debug, Clone)]
@@ -177,6 +181,21 @@ impl Engine {
             Fault::new(format!("The agent of node `{}` does not answer", cell.path))
                 .with_hint(format!("`nestlab logs {}` shows its console", cell.path))
         })
+    }
+
+    /// The agent of a node of this layer, waited for a moment if the node is ready:
+    /// its link may be under way, to a supervisor that has just begun or to a
+    /// machine that goes on in another VMM.
+    ///
+    /// # Errors
+    /// As [`Engine::agent`].
+    pub async fn agent_soon(&self, name: &NodeName) -> Result<Client, Fault> {
+        let cell = self.cell(name)?;
+        if let (NodeState::Ready, Some(live)) = (cell.state(), cell.live()) {
+            let mut agent = live.agent;
+            let _ = tokio::time::timeout(LINK_UNDER_WAY, agent.wait_for(Option::is_some)).await;
+        }
+        self.agent(name)
     }
 
     /// The agent of a node at any depth.
