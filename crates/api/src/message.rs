@@ -137,8 +137,7 @@ pub struct ForkRequest {
 pub struct ForkReport {
     /// How long the lab stood still, in seconds, the innermost nodes included.
     pub pause_seconds: f64,
-    /// Nodes whose memory was written out whole: it was in no file of its own, or
-    /// that file was shared with others already.
+    /// Nodes whose memory was written out whole, as it was in no file.
     pub written: Vec<NodePath>,
 }
 

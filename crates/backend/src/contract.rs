@@ -186,11 +186,26 @@ pub async fn memory_stays_in_its_file(backend: &dyn Backend, world: &dyn Contrac
     let copy = backend.restore(&spec, None, &state).await;
     let copy = copy.expect("restored");
     copy.resume().await.expect("resumed");
+    copy.pause().await.expect("paused");
+
+    // What it has written since is its own, and others can begin from it too.
+    let next = folder.with_extension("next");
+    copy.write_memory(&next).await.expect("written");
+    std::fs::remove_file(&state).expect("the state is ours");
+    let saved = copy.save(&state, Contents::Devices).await;
+    saved.expect("saved");
     copy.kill().await.expect("killed");
     let after = std::fs::metadata(&memory).and_then(|found| found.modified());
     assert_eq!(before.ok(), after.ok(), "the file was written to");
-    let _ = std::fs::remove_file(&memory);
-    std::fs::remove_file(&state).expect("the state is ours");
+    std::fs::rename(&next, &memory).expect("the files are ours");
+    let third = backend.restore(&spec, None, &state).await;
+    let third = third.expect("restored");
+    assert!(third.is_paused().await.expect("it answers"));
+    third.resume().await.expect("resumed");
+    third.kill().await.expect("killed");
+    for file in [&memory, &state] {
+        std::fs::remove_file(file).expect("the files are ours");
+    }
 }
 
 /// Every waiter wakes, also one who comes late.

@@ -126,6 +126,14 @@ pub trait Machine: Send + Sync {
     /// file cannot be written; it is gone then.
     async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError>;
 
+    /// Writes the memory of a paused machine, which began from what a file holds,
+    /// to a new file: one from which others can begin.
+    ///
+    /// # Errors
+    /// Its memory did not begin from a file, or the new one cannot be written; it
+    /// is gone then.
+    async fn write_memory(&self, file: &Path) -> Result<(), BackendError>;
+
     /// Lets a guest go on whose CPUs the VMM has stopped by itself, and tells why
     /// it had: a full disk, say. `None` if they run, or nothing can be learnt.
     /// Where the reason still holds, the VMM stops them again at once.
@@ -140,7 +148,8 @@ pub trait Machine: Send + Sync {
 pub enum Contents {
     /// Memory and devices.
     Everything,
-    /// Devices alone: the memory is in the shared file of the machine's spec.
+    /// Devices alone: the memory is in the shared file of the machine's spec, or
+    /// in what [`Machine::write_memory`] wrote.
     Devices,
 }
 
@@ -158,8 +167,8 @@ pub async fn check_saving(machine: &dyn Machine, contents: Contents) -> Result<(
     if !machine.is_paused().await? {
         return refused("only a paused machine can be saved");
     }
-    if contents == Contents::Devices && !machine.record().spec.shares_memory() {
-        return refused("its memory is in no shared file");
+    if contents == Contents::Devices && machine.record().spec.memory_file.is_none() {
+        return refused("its memory is in no file");
     }
     Ok(())
 }

@@ -9,17 +9,17 @@
 //! What is frozen is never written to again: the lab and its forks keep what
 //! they write in new disks, and in memory of their own. So the first fork copies
 //! nothing. A machine that began from a frozen file has its memory partly there
-//! and partly to itself: the next fork writes it out whole, and it then has a
-//! file of its own again.
+//! and partly to itself: the next fork makes a new file of the two, from which all
+//! go on then. Where memory is in no file, it is written out with the devices.
 //!
 //! A new lab is at rest, its nodes saved; its layer is written down last, so one
 //! that was not finished holds nothing that could be brought up.
 
-use crate::cell::NodeCell;
+use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::pause::{Link, wake};
 use crate::record::{self, NodeRecord};
-use crate::{Fault, disks};
+use crate::{Fault, disks, memory};
 use futures::future::join_all;
 use nestlab_api::message::{ForkReport, ForkRequest, LayerSpec};
 use nestlab_backend::Contents;
@@ -135,14 +135,45 @@ impl Engine {
 
     async fn freeze_node(&self, cell: &Arc<NodeCell>) -> Result<Option<NodePath>, Fault> {
         let _work = cell.work.clone().lock_owned().await;
-        let live = cell.live_now();
-        let shared = live.is_some_and(|live| live.machine.record().spec.shares_memory());
-        let contents = match shared {
+        let frozen = match cell.live_now() {
+            Some(live) => self.freeze_memory(cell, &live).await,
+            None => false,
+        };
+        let contents = match frozen {
             true => Contents::Devices,
             false => Contents::Everything,
         };
         self.save_paused(cell, contents).await?;
-        Ok((!shared).then(|| cell.path.clone()))
+        Ok((!frozen).then(|| cell.path.clone()))
+    }
+
+    /// Sees to it that a file holds the memory of a paused machine; tells whether
+    /// one does.
+    async fn freeze_memory(&self, cell: &NodeCell, live: &Live) -> bool {
+        let spec = live.machine.record().spec;
+        if spec.shares_memory() {
+            return true;
+        }
+        let (Some(path), true) = (&cell.memory_path, spec.began_from_file()) else {
+            return false;
+        };
+        let part = path.with_extension("part");
+        let written = match memory::make_room(&part, spec.memory.as_bytes()) {
+            Some(()) => live.machine.write_memory(&part).await,
+            None => return false,
+        };
+        // The machine keeps what it began from, under no name of ours.
+        match written.map(|()| std::fs::rename(&part, path)) {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, path = %cell.path, "memory cannot be put in its place");
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, path = %cell.path, "memory is written out whole");
+                false
+            }
+        }
     }
 
     fn copy_to(&self, spec: &LayerSpec, homes: &[Home]) -> Result<(), Fault> {

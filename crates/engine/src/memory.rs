@@ -49,7 +49,7 @@ impl NodeCell {
 
 /// Clears the way for a file, if all of it would fit: a tmpfs that is full ends a
 /// machine by SIGBUS in the middle of a write to its memory.
-fn make_room(path: &Path, bytes: u64) -> Option<()> {
+pub(crate) fn make_room(path: &Path, bytes: u64) -> Option<()> {
     let folder = path.parent()?;
     nestlab_sys::dir::make_private(folder).ok()?;
     let _ = std::fs::remove_file(path);

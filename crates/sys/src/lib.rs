@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod clock;
+pub mod cow;
 pub mod dir;
 pub mod disk;
 pub mod hostname;

@@ -230,6 +230,11 @@ impl Machine for FakeMachine {
         Ok(self.paused.load(Ordering::Relaxed))
     }
 
+    async fn write_memory(&self, file: &Path) -> Result<(), BackendError> {
+        let spec = self.record().spec;
+        pretend_memory(file, spec.memory.as_bytes()).map_err(BackendError::io("write memory"))
+    }
+
     async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError> {
         nestlab_backend::check_saving(self, contents).await?;
         std::fs::write(state, STATE).map_err(BackendError::io("write the state"))

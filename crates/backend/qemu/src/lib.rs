@@ -87,7 +87,8 @@ impl Backend for Qemu {
         state: &Path,
     ) -> Result<Arc<dyn Machine>, BackendError> {
         let mut plan = self.plan(spec)?;
-        plan.argv.extend(state::INCOMING.map(OsString::from));
+        let incoming = state::incoming(state).await?;
+        plan.argv.extend(incoming.into_iter().map(OsString::from));
         let machine = machine::start(&plan, spec, place).await?;
         match state::load(&machine, state).await {
             Ok(()) => Ok(Arc::new(machine)),

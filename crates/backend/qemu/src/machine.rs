@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use nestlab_backend::{
     BackendError, Contents, Exit, LinkAddress, Machine, MachineRecord, MachineSpec, Plan,
 };
+use nestlab_sys::cow::write_copy;
 use nestlab_sys::dir::make_private;
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc::arguments;
@@ -371,6 +372,25 @@ impl Machine for QemuMachine {
     async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError> {
         nestlab_backend::check_saving(self, contents).await?;
         crate::state::save(self, state, contents).await
+    }
+
+    async fn write_memory(&self, file: &Path) -> Result<(), BackendError> {
+        let spec = &self.record.spec;
+        let Some(began) = spec.memory_file.as_ref().filter(|_| spec.began_from_file()) else {
+            return Err(BackendError::Refused {
+                command: "save".into(),
+                message: "its memory did not begin from a file".into(),
+            });
+        };
+        let (pid, began, to) = (self.record.process.pid, began.path.clone(), file.to_owned());
+        let written = tokio::task::spawn_blocking(move || write_copy(pid, &began, &to)).await;
+        let written = written.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
+        if written.is_err() {
+            let _ = std::fs::remove_file(file);
+        }
+        written
+            .map(drop)
+            .map_err(BackendError::io(format!("write {}", file.display())))
     }
 
     async fn kill(&self) -> Result<(), BackendError> {

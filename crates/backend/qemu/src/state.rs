@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::fs::File;
+use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 
-/// Has QEMU wait for a state instead of booting.
-pub(crate) const INCOMING: [&str; 2] = ["-incoming", "defer"];
+/// How a state begins, and the type of the section that names the machine type
+/// (QEMU's migration/savevm.c).
+const MAGIC: &[u8; 4] = b"QEVM";
+const CONFIGURATION: u8 = 7;
 
 /// The socket that carries the state, in the machine's run folder.
 pub(crate) const SOCKET: &str = "state.sock";
@@ -36,6 +39,9 @@ pub(crate) async fn save(
     file: &Path,
     contents: Contents,
 ) -> Result<(), BackendError> {
+    if contents == Contents::Devices && machine.record().spec.began_from_file() {
+        return save_devices(machine, file).await;
+    }
     let socket = Socket::new(machine);
     let listener = UnixListener::bind(&socket.0).map_err(socket.error("listen on"))?;
     let mut qmp = machine.monitor().await?;
@@ -62,6 +68,33 @@ pub(crate) async fn save(
         let _ = tokio::fs::remove_file(file).await;
     }
     saved
+}
+
+/// Writes devices alone whatever the memory is. Memory that is not shared is part
+/// of every migration, but this command never writes any; it needs no Xen.
+async fn save_devices(machine: &QemuMachine, file: &Path) -> Result<(), BackendError> {
+    let arguments = json!({ "filename": file, "live": false });
+    let mut qmp = machine.monitor().await?;
+    let saved = qmp.execute("xen-save-devices-state", arguments).await;
+    if saved.is_err() {
+        let _ = tokio::fs::remove_file(file).await;
+    }
+    saved.map(drop)
+}
+
+/// Arguments for a QEMU that shall take up a state. Its CPUs stand still however
+/// it was saved. The states of `save_devices` lack the section that names the
+/// machine type, on which QEMU insists unless told not to.
+pub(crate) async fn incoming(file: &Path) -> Result<Vec<&'static str>, BackendError> {
+    let cannot = || BackendError::io(format!("read {}", file.display()));
+    let mut head = [0; 9];
+    let mut state = File::open(file).await.map_err(cannot())?;
+    let _ = state.read_exact(&mut head).await;
+    let mut words = vec!["-S", "-incoming", "defer"];
+    if head[..4] == *MAGIC && head[8] != CONFIGURATION {
+        words.extend(["-global", "migration.send-configuration=off"]);
+    }
+    Ok(words)
 }
 
 async fn write(mut stream: UnixStream, path: &Path) -> Result<(), BackendError> {

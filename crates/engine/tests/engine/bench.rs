@@ -247,8 +247,13 @@ impl Bench {
 
     /// Which file holds the memory of a lab's node.
     pub fn memory(&self, lab: &str, name: &str) -> u64 {
-        let file = self.folder.path().join("memory").join(lab).join(name);
+        let file = self.memory_folder(lab).join(name);
         std::fs::metadata(file).unwrap().ino()
+    }
+
+    /// Where a lab keeps the memory of its machines.
+    pub fn memory_folder(&self, lab: &str) -> PathBuf {
+        self.folder.path().join("memory").join(lab)
     }
 
     /// The ports of this machine that a node listens on.

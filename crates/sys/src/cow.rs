@@ -1,0 +1,189 @@
+//! What a process has made of a file that it maps copy-on-write.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+/// The size of a page and of an entry of /proc/PID/pagemap, in bytes.
+const PAGE: u64 = 4096;
+const ENTRY: u64 = 8;
+
+/// Bits of such an entry (proc_pid_pagemap(5)): the page is in memory, is
+/// swapped out, belongs to the file or is shared.
+const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
+const OF_FILE: u64 = 1 << 61;
+
+/// The most that is copied at once, in bytes.
+const CHUNK: u64 = 1 << 20;
+
+/// Writes what a process sees of a file to a new one: the file, and over it every
+/// page that the process has written to. The process must not run meanwhile, and
+/// nobody may write to the file. Holes stay holes. Returns how many bytes are the
+/// process's own.
+///
+/// # Errors
+/// The process does not map the file privately, may not be looked into
+/// (ptrace(2), "Ptrace access mode checking"), or the new file cannot be written.
+pub fn write_copy(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
+    let source = File::open(file)?;
+    let copy = File::create_new(to)?;
+    copy.set_len(source.metadata()?.len())?;
+    let mappings = mappings(pid, source.metadata()?.ino())?;
+    if mappings.is_empty() {
+        let message = format!("process {pid} does not map {} privately", file.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    }
+    copy_data(&source, &copy)?;
+    let memory = File::open(format!("/proc/{pid}/mem"))?;
+    let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
+    let mut own = 0;
+    for mapping in mappings {
+        for run in own_runs(&pagemap, &mapping)? {
+            own += run.end - run.start;
+            copy_run(
+                &memory,
+                &run,
+                &copy,
+                mapping.offset + run.start - mapping.start,
+            )?;
+        }
+    }
+    Ok(own)
+}
+
+/// A part of a file in an address space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mapping {
+    start: u64,
+    end: u64,
+    offset: u64,
+}
+
+/// Where a process maps a file copy-on-write.
+fn mappings(pid: u32, inode: u64) -> io::Result<Vec<Mapping>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    Ok(text
+        .lines()
+        .filter_map(|line| mapping(line, inode))
+        .collect())
+}
+
+/// A line as `7f00-7f80 rw-p 00001000 00:1b 42 /path`, if it is of that file.
+fn mapping(line: &str, inode: u64) -> Option<Mapping> {
+    let mut words = line.split_ascii_whitespace();
+    let (range, flags, offset) = (words.next()?, words.next()?, words.next()?);
+    let found: u64 = words.nth(1)?.parse().ok()?;
+    let (start, end) = range.split_once('-')?;
+    let hex = |text| u64::from_str_radix(text, 16).ok();
+    let mapping = Mapping {
+        start: hex(start)?,
+        end: hex(end)?,
+        offset: hex(offset)?,
+    };
+    (found == inode && flags.ends_with('p')).then_some(mapping)
+}
+
+/// The addresses in a mapping whose pages are the process's own.
+fn own_runs(pagemap: &File, mapping: &Mapping) -> io::Result<Vec<Range<u64>>> {
+    let pages = (mapping.end - mapping.start) / PAGE;
+    let mut entries = vec![0; usize::try_from(pages * ENTRY).map_err(io::Error::other)?];
+    pagemap.read_exact_at(&mut entries, mapping.start / PAGE * ENTRY)?;
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    let own = entries
+        .chunks_exact(ENTRY as usize)
+        .map(|entry| u64::from_ne_bytes(entry.try_into().expect("8 bytes")))
+        .zip((mapping.start..).step_by(PAGE as usize))
+        .filter(|(entry, _)| entry & (PRESENT | SWAPPED) != 0 && entry & OF_FILE == 0);
+    for (_, address) in own {
+        match runs.last_mut() {
+            Some(run) if run.end == address => run.end += PAGE,
+            _ => runs.push(address..address + PAGE),
+        }
+    }
+    Ok(runs)
+}
+
+fn copy_run(memory: &File, run: &Range<u64>, to: &File, offset: u64) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK as usize];
+    for start in (run.start..run.end).step_by(CHUNK as usize) {
+        let length = (run.end - start).min(CHUNK) as usize;
+        memory.read_exact_at(&mut buffer[..length], start)?;
+        to.write_all_at(&buffer[..length], offset + start - run.start)?;
+    }
+    Ok(())
+}
+
+/// Copies what is not a hole.
+fn copy_data(from: &File, to: &File) -> io::Result<()> {
+    use nix::unistd::{Whence, lseek};
+    let mut end = 0;
+    loop {
+        let start = match lseek(from, end, Whence::SeekData) {
+            Err(nix::errno::Errno::ENXIO) => return Ok(()),
+            found => found?,
+        };
+        end = lseek(from, start, Whence::SeekHole)?;
+        let (mut from, mut to) = (from, to);
+        from.seek(SeekFrom::Start(start as u64))?;
+        to.seek(SeekFrom::Start(start as u64))?;
+        io::copy(&mut from.take((end - start) as u64), &mut to)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+
+    #[test]
+    fn a_line_of_maps_is_read() {
+        let line = "7f0000000000-7f0000002000 rw-p 00001000 00:1b 42   /dev/shm/a b";
+        let expected = Mapping {
+            start: 0x7f00_0000_0000,
+            end: 0x7f00_0000_2000,
+            offset: 0x1000,
+        };
+        assert_eq!(mapping(line, 42), Some(expected));
+        assert_eq!(mapping(line, 43), None);
+        assert_eq!(mapping(&line.replace("rw-p", "rw-s"), 42), None);
+        assert_eq!(mapping("nonsense", 42), None);
+    }
+
+    #[test]
+    fn what_a_process_wrote_lies_over_the_file() {
+        let folder = crate::dir::scratch("cow");
+        let [file, copy] = ["file", "copy"].map(|name| folder.join(name));
+        let _ = std::fs::remove_file(&copy);
+        let made = File::create(&file).unwrap();
+        made.set_len(8 * PAGE).unwrap();
+        made.write_all_at(b"base", 0).unwrap();
+        made.write_all_at(b"base", 5 * PAGE).unwrap();
+        let none = write_copy(std::process::id(), &file, &folder.join("none"));
+        assert!(none.is_err(), "nobody maps it yet");
+
+        let length = std::num::NonZeroUsize::new(8 * PAGE as usize).unwrap();
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping of its whole length, to which nothing else refers.
+        let memory = unsafe {
+            let start = mmap(None, length, access, MapFlags::MAP_PRIVATE, &made, 0).unwrap();
+            std::slice::from_raw_parts_mut(start.cast::<u8>().as_ptr(), length.get())
+        };
+        for page in [5, 7] {
+            memory[page * PAGE as usize..][..3].copy_from_slice(b"own");
+        }
+        assert_eq!(std::hint::black_box(memory[0]), b'b');
+        let own = write_copy(std::process::id(), &file, &copy);
+        assert_eq!(own.unwrap(), 2 * PAGE);
+        let bytes = std::fs::read(&copy).unwrap();
+        let at = |page: u64| &bytes[(page * PAGE) as usize..][..4];
+        assert_eq!(
+            (at(0), at(5), at(7), at(1)),
+            (&b"base"[..], &b"owne"[..], &b"own\0"[..], &[0; 4][..])
+        );
+        assert_eq!(bytes.len() as u64, 8 * PAGE);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
