@@ -114,10 +114,14 @@ async fn pause(
 }
 
 async fn resume(
-    State(engine): State<Engine>,
+    State(level): State<Level>,
     Json(request): Json<PauseRequest>,
 ) -> Result<Json<Outcome>, Refusal> {
-    Ok(Json(engine.unpause(&request).await?))
+    // What goes on from disk had its ports closed.
+    if let Some(ports) = &level.ports {
+        ports.open(&level.engine.spec()?.layer).await?;
+    }
+    Ok(Json(level.engine.unpause(&request).await?))
 }
 
 async fn fork(

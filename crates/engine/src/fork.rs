@@ -111,12 +111,7 @@ impl Engine {
                     )));
                 }
             };
-            let was_ready = cell.record().is_some_and(|record| record.ready);
-            sleepers.push(Sleeper {
-                cell,
-                was_paused,
-                was_ready,
-            });
+            sleepers.push(Sleeper { cell, was_paused });
         }
         Ok(sleepers)
     }
@@ -207,9 +202,6 @@ impl Engine {
                 None => return Ok(()),
             },
         };
-        if let Some(record) = cell.record() {
-            cell.amend(&record.node, |record| record.ready = sleeper.was_ready)?;
-        }
         if sleeper.was_paused {
             cell.enter(NodeState::Paused);
             return Ok(());
@@ -223,7 +215,6 @@ impl Engine {
 struct Sleeper {
     cell: Arc<NodeCell>,
     was_paused: bool,
-    was_ready: bool,
 }
 
 /// Where a new lab is.
@@ -266,7 +257,6 @@ fn copy_node(cell: &NodeCell, layer: &Layer, home: &Home) -> Result<(), Fault> {
     let copy = NodeRecord {
         node,
         machine: None,
-        ready: false,
         ..record
     };
     record::write(&folder.join("node.json"), &copy)

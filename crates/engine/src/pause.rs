@@ -46,15 +46,23 @@ impl Engine {
         self.outcome(results).await
     }
 
-    /// Lets paused nodes go on, those of what is inside them last. Their clocks
-    /// are set to the present.
+    /// Lets paused and saved nodes go on, those of what is inside them last. Their
+    /// clocks are set to the present.
     ///
     /// # Errors
     /// A path names no node; a machine does not go on or its agent does not answer.
     pub async fn unpause(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
+        if self
+            .cells()
+            .iter()
+            .any(|cell| cell.state() == NodeState::Saved)
+        {
+            self.networks(self.spec()?.as_ref()).await?;
+        }
         let results = self
             .for_each(&request.paths, |cell, below| async move {
                 match below.is_empty() {
+                    true if cell.state() == NodeState::Saved => self.wake_saved(&cell).await,
                     true => self.unpause_node(&cell).await,
                     false => self.unpause_below(&cell, below).await,
                 }

@@ -11,7 +11,7 @@
 use crate::Fault;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
-use crate::pause::Link;
+use crate::pause::{Link, wake};
 use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
 use std::path::Path;
@@ -53,8 +53,24 @@ impl Engine {
         cell.amend(&record.node, |record| record.saved = Some(spec))?;
         cell.enter(NodeState::Halting);
         self.end(cell, &live).await?;
+        // It will be again once it goes on.
+        cell.amend(&record.node, |saved| saved.ready = record.ready)?;
         cell.enter(NodeState::Saved);
         Ok(())
+    }
+
+    /// Lets a saved node go on as it was, without setting anything up again. Its
+    /// networks are there.
+    pub(crate) async fn wake_saved(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
+        let work = Arc::new(cell.work.clone().lock_owned().await);
+        let record = cell.record();
+        let Some((node, spec)) = record.and_then(|record| Some((record.node, record.saved?)))
+        else {
+            return Ok(());
+        };
+        let live = self.restore_saved(cell, &node, spec, work.clone()).await?;
+        wake(cell, &live).await?;
+        self.go_on(cell, &live).await
     }
 
     /// Starts the machine of a saved node from its state, and leaves it standing
@@ -126,7 +142,10 @@ pub(crate) fn discard(cell: &NodeCell) -> Result<bool, Fault> {
     let Some(record) = cell.record().filter(|record| record.saved.is_some()) else {
         return Ok(false);
     };
-    cell.amend(&record.node, |record| record.saved = None)?;
+    cell.amend(&record.node, |record| {
+        record.saved = None;
+        record.ready &= record.machine.is_some();
+    })?;
     remove(&cell.state_path())?;
     Ok(true)
 }

@@ -156,8 +156,12 @@ mod tests {
     fn what_a_process_wrote_lies_over_the_file() {
         let folder = crate::dir::scratch("cow");
         let [file, copy] = ["file", "copy"].map(|name| folder.join(name));
-        let _ = std::fs::remove_file(&copy);
-        let made = File::create(&file).unwrap();
+        let made = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&file)
+            .unwrap();
         made.set_len(8 * PAGE).unwrap();
         made.write_all_at(b"base", 0).unwrap();
         made.write_all_at(b"base", 5 * PAGE).unwrap();

@@ -2,16 +2,13 @@
 
 use crate::cli::ForkArgs;
 use crate::context::Context;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::output;
 use crate::place::{self, Place, Record};
-use crate::render::tree;
 use crate::supervisor;
 use futures::future::join_all;
 use nestlab_api::client::Client;
-use nestlab_api::message::{
-    ForkReport, ForkRequest, Listener, ProvisionChoice, StopRequest, UpRequest,
-};
+use nestlab_api::message::{ForkReport, ForkRequest, Listener, PauseRequest, StopRequest};
 use serde_json::json;
 use std::time::Instant;
 
@@ -31,9 +28,9 @@ pub fn run(context: &Context, args: ForkArgs) -> Result<u8, Error> {
             }
         };
         if !args.argv.is_empty() {
-            return try_out(context, &forks[0], args.argv).await;
+            return try_out(&forks[0], args.argv).await;
         }
-        let woken = join_all(forks.iter().map(|fork| wake(context, fork))).await;
+        let woken = join_all(forks.iter().map(wake)).await;
         let woken: Vec<Fork> = woken.into_iter().collect::<Result<_, Error>>()?;
         tell(context, &report, &woken, begun);
         Ok(0)
@@ -64,22 +61,19 @@ async fn forget(fork: &Place) {
 }
 
 /// Lets a new lab go on from where it was copied.
-async fn wake(context: &Context, fork: &Place) -> Result<Fork, Error> {
+async fn wake(fork: &Place) -> Result<Fork, Error> {
     let record = fork.known()?;
     let client = supervisor::ensure_running(fork, record).await?;
-    let request = UpRequest {
-        provision: ProvisionChoice::None,
-        ..UpRequest::default()
-    };
-    let outcome = client.up(&request).await?;
-    if !outcome.ok {
-        output::say(tree::failures(&outcome.status, context.color).trim_end());
-        let message = format!("The fork `{}` does not go on as it should", record.name);
-        return Err(Error::new(Code::Failed, message).hint(format!(
-            "`nestlab -l {0} up` tries again, `nestlab -l {0} destroy` removes it",
-            record.name
-        )));
-    }
+    client
+        .resume(&PauseRequest::default())
+        .await
+        .map_err(|error| {
+            let message = format!("The fork `{}` does not go on as it should", record.name);
+            Error::caused(message, &error).hint(format!(
+                "`nestlab -l {0} up` tries again, `nestlab -l {0} destroy` removes it",
+                record.name
+            ))
+        })?;
     Ok(Fork {
         record: record.clone(),
         listeners: client.layer().await?.listeners,
@@ -113,8 +107,8 @@ fn tell(context: &Context, report: &ForkReport, forks: &[Fork], begun: Instant) 
 }
 
 /// Runs a program in the network of a fork, which goes with it.
-async fn try_out(context: &Context, place: &Place, argv: Vec<String>) -> Result<u8, Error> {
-    let result = match wake(context, place).await {
+async fn try_out(place: &Place, argv: Vec<String>) -> Result<u8, Error> {
+    let result = match wake(place).await {
         Ok(fork) => {
             let name = std::ffi::OsString::from(&fork.record.name);
             super::net::run_in(&fork.client, argv, &[(place::LAB_VARIABLE, name)]).await
