@@ -112,6 +112,7 @@ fn the_cluster_lives(world: &World) {
         "two levels down"
     );
 
+    a_fork_goes_its_own_way(world, &lab, &servers);
     a_new_leader_follows_a_dead_one(world, &lab, &servers);
 
     // `up` brings the dead one back into the cluster.
@@ -126,6 +127,33 @@ fn the_cluster_lives(world: &World) {
 
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
+}
+
+/// A copy of the running cluster is a cluster, and what is written there stays there.
+fn a_fork_goes_its_own_way(world: &World, lab: &Path, servers: &[&str]) {
+    let consul = |of: &str, via: &str, args: &[&str]| {
+        let argv = [&["-l", of, "exec", via, "--", "consul"], args].concat();
+        world.run(lab, &argv)
+    };
+    world.run(lab, &["fork", "--name", "other"]).ok();
+    world.eventually("a key is written in the fork", PATIENCE, || {
+        consul("other", servers[1], &["kv", "put", "color", "green"]).code == 0
+    });
+    for (of, color) in [("other", "green"), ("consul-ha", "blue")] {
+        world.eventually(&format!("{of} has its own color"), PATIENCE, || {
+            let read = consul(of, servers[2], &["kv", "get", "color"]);
+            read.stdout.contains(color)
+        });
+    }
+    let arguments = ["-l", "other", "port", "--json"];
+    let ports = world.run(lab, &arguments).ok().json();
+    let listen = ports["listeners"][0]["listen"].as_str().expect("a port");
+    let own: u16 = listen.rsplit(':').next().unwrap().parse().unwrap();
+    assert_ne!(own, port(world, lab));
+    world.eventually("the fork answers on its own port", PATIENCE, || {
+        http(own, "/v1/kv/color?raw") == "green"
+    });
+    world.run(lab, &["-l", "other", "destroy", "--yes"]).ok();
 }
 
 /// Kills the leader's virtual machine, as a power failure would.
