@@ -89,7 +89,7 @@ pub enum Verb {
     Console(NodeArgs),
     /// Stop the virtual CPUs of nodes, and of all inside them
     Pause(PauseArgs),
-    /// Let paused nodes go on
+    /// Let paused and saved nodes go on
     Resume(PauseArgs),
     /// Make running copies of a lab, as it is at this moment
     Fork(ForkArgs),
