@@ -33,8 +33,25 @@ fn the_cluster_lives(world: &World, lab: &Path) {
         let argv = ["exec", "consul-3", "--", "consul", "kv", "get", "a"];
         world.run(lab, &argv).stdout.contains('b')
     });
+    a_fork_begins_where_the_lab_is(world, lab);
     world.run(lab, &["destroy", "--yes"]).ok();
     world.is_empty();
+}
+
+/// The first fork shares the machines' memory files; the second one needs new
+/// files, for which the machines' processes are looked into.
+fn a_fork_begins_where_the_lab_is(world: &World, lab: &Path) {
+    for name in ["first", "second"] {
+        let fork = world.run(lab, &["fork", "--json", "--name", name]).ok();
+        assert_eq!(fork.json()["written"], serde_json::json!([]), "{name}");
+        world.eventually("the key is in the fork", PATIENCE, || {
+            let argv = [
+                "-l", name, "exec", "consul-2", "--", "consul", "kv", "get", "a",
+            ];
+            world.run(lab, &argv).stdout.contains('b')
+        });
+        world.run(lab, &["-l", name, "destroy", "--yes"]).ok();
+    }
 }
 
 #[test]

@@ -84,11 +84,7 @@ impl Engine {
         work: Arc<OwnedMutexGuard<()>>,
     ) -> Result<Live, Fault> {
         let backend = self.backend(node)?;
-        let spec = self.at_home(cell, node, spec)?;
-        // The taps have gone with the machine; their names follow from the node's.
-        for endpoint in &node.endpoints {
-            self.0.ground.tap(&node.name, &endpoint.network).await?;
-        }
+        let spec = self.at_home(cell, node, spec).await?;
         let place = self.0.ground.place().await;
         let (engine, cell, node) = (self.clone(), cell.clone(), node.clone());
         let task = tokio::spawn(async move {
@@ -109,8 +105,9 @@ impl Engine {
     }
 
     /// A saved machine as it is started here: it may have been saved elsewhere,
-    /// by the lab that this one was forked from.
-    fn at_home(
+    /// by the lab that this one was forked from. Its taps have gone with it, and
+    /// are made again.
+    async fn at_home(
         &self,
         cell: &NodeCell,
         node: &Node,
@@ -126,7 +123,14 @@ impl Engine {
                 disk.path = cell.folder.join(name);
             }
         }
+        // Its cards are those of the node as it was when it was saved.
+        let endpoints = cell.record().map(|record| record.node.endpoints);
+        let mut nics = saved.nics;
+        for (nic, endpoint) in nics.iter_mut().zip(endpoints.into_iter().flatten()) {
+            nic.tap = self.0.ground.tap(&cell.name, &endpoint.network).await?;
+        }
         Ok(MachineSpec {
+            nics,
             lab_id: self.spec()?.lab_id.clone(),
             run_dir: cell.run_dir.clone(),
             disks,
