@@ -126,12 +126,13 @@ pub trait Machine: Send + Sync {
     /// file cannot be written; it is gone then.
     async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError>;
 
-    /// Writes the memory of a paused machine, which began from what a file holds,
-    /// to a new file: one from which others can begin.
+    /// Writes the memory of a paused machine, which is in a file or began from what
+    /// one holds, to a new file: one from which machines can begin. It is on disk
+    /// when this returns.
     ///
     /// # Errors
-    /// Its memory did not begin from a file, or the new one cannot be written; it
-    /// is gone then.
+    /// No file has to do with its memory, or the new one cannot be written; it is
+    /// gone then.
     async fn write_memory(&self, file: &Path) -> Result<(), BackendError>;
 
     /// Lets a guest go on whose CPUs the VMM has stopped by itself, and tells why

@@ -15,14 +15,14 @@
 //! A new lab is at rest, its nodes saved; its layer is written down last, so one
 //! that was not finished holds nothing that could be brought up.
 
-use crate::cell::{Live, NodeCell};
+use crate::cell::NodeCell;
 use crate::engine::Engine;
-use crate::pause::{Link, wake};
+use crate::memory::{self, Rest};
+use crate::pause::Link;
 use crate::record::{self, NodeRecord};
-use crate::{Fault, disks, memory};
+use crate::{Fault, disks};
 use futures::future::join_all;
 use nestlab_api::message::{ForkReport, ForkRequest, LayerSpec};
-use nestlab_backend::Contents;
 use nestlab_model::{Layer, Node, NodePath, NodeState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,7 +54,10 @@ impl Engine {
             Ok(written) => self.copy_to(&spec, homes).map(|()| written),
             Err(fault) => Err(fault),
         };
-        let woken = join_all(sleepers.iter().map(|sleeper| self.thaw(sleeper))).await;
+        let thaws = sleepers
+            .iter()
+            .map(|sleeper| self.thaw(&sleeper.cell, sleeper.was_paused));
+        let woken = join_all(thaws).await;
         let pause_seconds = begun.elapsed().as_secs_f64();
         let done = copied.and_then(|written| {
             woken.into_iter().collect::<Result<(), Fault>>()?;
@@ -130,45 +133,8 @@ impl Engine {
 
     async fn freeze_node(&self, cell: &Arc<NodeCell>) -> Result<Option<NodePath>, Fault> {
         let _work = cell.work.clone().lock_owned().await;
-        let frozen = match cell.live_now() {
-            Some(live) => self.freeze_memory(cell, &live).await,
-            None => false,
-        };
-        let contents = match frozen {
-            true => Contents::Devices,
-            false => Contents::Everything,
-        };
-        self.save_paused(cell, contents).await?;
-        Ok((!frozen).then(|| cell.path.clone()))
-    }
-
-    /// Sees to it that a file holds the memory of a paused machine; tells whether
-    /// one does.
-    async fn freeze_memory(&self, cell: &NodeCell, live: &Live) -> bool {
-        let spec = live.machine.record().spec;
-        if spec.shares_memory() {
-            return true;
-        }
-        let (Some(path), true) = (&cell.memory_path, spec.began_from_file()) else {
-            return false;
-        };
-        let part = path.with_extension("part");
-        let written = match memory::make_room(&part, spec.memory.as_bytes()) {
-            Some(()) => live.machine.write_memory(&part).await,
-            None => return false,
-        };
-        // The machine keeps what it began from, under no name of ours.
-        match written.map(|()| std::fs::rename(&part, path)) {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, path = %cell.path, "memory cannot be put in its place");
-                false
-            }
-            Err(error) => {
-                tracing::warn!(%error, path = %cell.path, "memory is written out whole");
-                false
-            }
-        }
+        let in_file = self.save_paused(cell, Rest::Memory).await?;
+        Ok((!in_file).then(|| cell.path.clone()))
     }
 
     fn copy_to(&self, spec: &LayerSpec, homes: &[Home]) -> Result<(), Fault> {
@@ -184,30 +150,6 @@ impl Engine {
             record::write(&home.state.join("layer.json"), &copy)?;
         }
         Ok(())
-    }
-
-    /// Lets a node go on as it was, whether its machine was ended or not.
-    async fn thaw(&self, sleeper: &Sleeper) -> Result<(), Fault> {
-        let cell = &sleeper.cell;
-        let work = Arc::new(cell.work.clone().lock_owned().await);
-        let record = cell.record().filter(|record| record.saved.is_some());
-        let live = match record {
-            Some(NodeRecord {
-                node,
-                saved: Some(spec),
-                ..
-            }) => self.restore_saved(cell, &node, spec, work.clone()).await?,
-            _ => match cell.live_now() {
-                Some(live) => self.hold(cell, live.machine),
-                None => return Ok(()),
-            },
-        };
-        if sleeper.was_paused {
-            cell.enter(NodeState::Paused);
-            return Ok(());
-        }
-        wake(cell, &live).await?;
-        self.go_on(cell, &live).await
     }
 }
 
@@ -246,9 +188,17 @@ fn copy_node(cell: &NodeCell, layer: &Layer, home: &Home) -> Result<(), Fault> {
         let state = cell.state_path();
         link(&state, &folder.join(state.file_name().unwrap_or_default()))?;
     }
-    if let (true, Some(memory)) = (cell.keeps_memory(), &cell.memory_path) {
-        make_private(&home.memory)?;
-        link(memory, &home.memory.join(cell.name.as_str()))?;
+    if let Some(memory) = record
+        .saved
+        .as_ref()
+        .and_then(|saved| cell.memory_of(saved))
+    {
+        let to = match memory.parent() == Some(&cell.folder) {
+            true => folder.join(memory::ON_DISK),
+            false => home.memory.join(cell.name.as_str()),
+        };
+        make_private(to.parent().unwrap_or(&home.memory))?;
+        link(&memory, &to)?;
     }
     let mut node = record.node.clone();
     if let Some(listed) = layer.node(&cell.name) {

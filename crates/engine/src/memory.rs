@@ -7,14 +7,28 @@
 //! ```
 //!
 //! Each lab has a name of its own (a hard link) for a file that it shares with
-//! others, so the file goes with the last of them and nothing is counted.
+//! others, so the file goes with the last of them and nothing is counted. What
+//! shall outlive a reboot is copied to the node's folder; a machine that goes on
+//! begins from there as well.
 
-use crate::cell::NodeCell;
+use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
-use nestlab_backend::{Mapping, MemoryFile};
+use nestlab_backend::{MachineSpec, Mapping, MemoryFile};
 use nestlab_model::Node;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The file in a node's folder that holds its memory.
+pub(crate) const ON_DISK: &str = "machine.memory";
+
+/// Where memory is while its node is at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// On the tmpfs, where it may be already.
+    Memory,
+    /// In the node's folder.
+    Disk,
+}
 
 impl Engine {
     /// A new file for a node's memory; `None` where there is no place for one, or
@@ -32,17 +46,72 @@ impl Engine {
     }
 }
 
+/// Sees to it that a file holds the memory of a paused machine, and tells which.
+/// `None` if none can: it is saved with the devices then.
+pub(crate) async fn lay_down(cell: &NodeCell, live: &Live, rest: Rest) -> Option<PathBuf> {
+    let spec = live.machine.record().spec;
+    let at_work = spec.memory_file.as_ref()?;
+    let path = match rest {
+        Rest::Memory if spec.shares_memory() => return Some(at_work.path.clone()),
+        Rest::Memory => cell.memory_path.clone()?,
+        Rest::Disk => cell.folder.join(ON_DISK),
+    };
+    let part = path.with_extension("part");
+    match rest {
+        Rest::Memory => make_room(&part, spec.memory.as_bytes())?,
+        // Left by somebody who was killed in the middle.
+        Rest::Disk => drop(std::fs::remove_file(&part)),
+    }
+    let written = live.machine.write_memory(&part).await;
+    // A machine that began from an older one keeps that, under no name of ours.
+    match written.map(|()| std::fs::rename(&part, &path)) {
+        Ok(Ok(())) => Some(path),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, path = %cell.path, "memory cannot be put in its place");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, path = %cell.path, "memory is saved with the devices");
+            None
+        }
+    }
+}
+
 impl NodeCell {
-    /// Whether the node was saved without its memory, which is in the file.
-    pub(crate) fn keeps_memory(&self) -> bool {
-        let saved = self.record().and_then(|record| record.saved);
-        saved.is_some_and(|spec| spec.began_from_file())
+    /// Where the file is from which a saved machine begins; `None` if its memory
+    /// was saved with the devices. It may have been saved in the folder of another
+    /// lab, from which this one was copied.
+    pub(crate) fn memory_of(&self, saved: &MachineSpec) -> Option<PathBuf> {
+        let file = saved
+            .memory_file
+            .as_ref()
+            .filter(|_| saved.began_from_file())?;
+        match file.path.file_name() {
+            Some(name) if name == ON_DISK => Some(self.folder.join(ON_DISK)),
+            _ => self.memory_path.clone(),
+        }
+    }
+
+    /// Drops what is left of the node's memory beside the file that it needs, to
+    /// go on from or at work. Others that share it keep it.
+    pub(crate) fn tidy_memory(&self) {
+        let record = self.record();
+        let needed = record.and_then(|record| match (record.saved, record.machine) {
+            (Some(saved), _) => self.memory_of(&saved),
+            (None, Some(machine)) => machine.spec.memory_file.map(|file| file.path),
+            (None, None) => None,
+        });
+        for path in [Some(self.folder.join(ON_DISK)), self.memory_path.clone()] {
+            if path != needed {
+                path.map(std::fs::remove_file);
+            }
+        }
     }
 
     /// Drops the node's memory; others that share it keep it.
     pub(crate) fn drop_memory(&self) {
-        if let Some(path) = &self.memory_path {
-            let _ = std::fs::remove_file(path);
+        for path in [Some(self.folder.join(ON_DISK)), self.memory_path.clone()] {
+            path.map(std::fs::remove_file);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cell::{Boot, Live, NodeCell};
 use crate::engine::Engine;
+use crate::record::NodeRecord;
 use crate::{Fault, lower, probe, provision};
 use nestlab_api::client::Client;
 use nestlab_api::message::{
@@ -96,10 +97,7 @@ impl Engine {
             return true;
         }
         match live.agent_now() {
-            Some(agent) => agent
-                .layer()
-                .await
-                .is_ok_and(|report| !report.status.nodes.is_empty() && report.status.all_ready()),
+            Some(agent) => stands(&agent).await,
             None => false,
         }
     }
@@ -171,6 +169,10 @@ impl Rise<'_> {
                     .await?;
                 live
             }
+            None if self.slept() => match self.wake_up().await? {
+                Woken::Whole => return Ok(()),
+                Woken::InPart(live) => live,
+            },
             None => self.start().await?,
         };
         let mut boots = self.cell.watch_boots();
@@ -215,6 +217,38 @@ impl Rise<'_> {
             Ok(live)
         })
         .await
+    }
+
+    /// Whether the node was ready when it was saved, and is as the file says.
+    fn slept(&self) -> bool {
+        let as_it_was = |record: NodeRecord| {
+            record.saved.is_some() && record.ready && record.node == *self.node
+        };
+        self.cell.record().is_some_and(as_it_was)
+            && self.request.provision != ProvisionChoice::Force
+    }
+
+    /// Lets a node go on from where it was saved: of what it was, only its place
+    /// and the time have changed.
+    async fn wake_up(&self) -> Step<Woken> {
+        let live = self.start().await?;
+        self.at(Stage::Configure, async {
+            self.engine.set_right(self.cell, &live).await?;
+            self.cell.amend(self.node, |record| record.ready = true)
+        })
+        .await?;
+        Ok(match self.inside_is_ready(&live).await {
+            true => Woken::Whole,
+            false => Woken::InPart(live),
+        })
+    }
+
+    async fn inside_is_ready(&self, live: &Live) -> bool {
+        self.node.inside.is_empty()
+            || match live.agent_now() {
+                Some(agent) => stands(&agent).await,
+                None => false,
+            }
     }
 
     async fn set_up(&self, live: &Live) -> Step<()> {
@@ -370,6 +404,20 @@ impl Rise<'_> {
             failed.join(", ")
         )))
     }
+}
+
+/// What a node is that has woken.
+enum Woken {
+    /// As it was when it was saved.
+    Whole,
+    /// Something inside it is not ready.
+    InPart(Live),
+}
+
+/// Whether everything inside a node is ready.
+async fn stands(agent: &Client) -> bool {
+    let report = agent.layer().await;
+    report.is_ok_and(|report| !report.status.nodes.is_empty() && report.status.all_ready())
 }
 
 /// Whether a node has come as far as another waits for: `None` while it may

@@ -107,8 +107,12 @@ impl Engine {
             live.cut_link().await;
         }
         if let Err(error) = live.machine.pause().await {
-            if let (Some(agent), true) = (live.agent_now(), inside.is_some()) {
-                let _ = agent.resume(&PauseRequest::default()).await;
+            if let Some(live) = cell.live_now() {
+                let live = match link {
+                    Link::Cut => self.hold(cell, live.machine),
+                    Link::Keep => live,
+                };
+                let _ = self.set_right(cell, &live).await;
             }
             return Err(cannot("pause", cell, &error));
         }
@@ -167,7 +171,7 @@ impl Engine {
     }
 
     /// Gives a guest that has just woken the present time, then wakes its inside.
-    async fn set_right(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+    pub(crate) async fn set_right(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
         let mut agent = live.agent.clone();
         let answered = tokio::time::timeout(WAKING, agent.wait_for(Option::is_some)).await;
         let Ok(Ok(Some(agent))) = answered.map(|told| told.map(|agent| agent.clone())) else {

@@ -73,15 +73,14 @@ impl Engine {
                 record.machine = None;
                 record.ready = false;
             })?;
-            if !cell.keeps_memory() {
-                cell.drop_memory();
-            }
+            cell.tidy_memory();
             cell.enter(at_rest);
             return Ok(false);
         };
         // Its supervisor was killed before it ended the machine, which stands
         // still and may go on: what was saved is older than that.
         crate::save::discard(cell)?;
+        cell.tidy_memory();
         // First: should it end at once, that is the later news.
         cell.enter(match machine.is_paused().await {
             Ok(true) => NodeState::Paused,

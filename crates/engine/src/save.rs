@@ -1,8 +1,8 @@
 //! Putting nodes to rest on disk, and waking them from there.
 //!
 //! ```text
-//! pause inside-out ─► state to a file ─► written down ─► machine ended
-//! machine from the file ─► written down, file of no use ─► goes on
+//! pause inside-out, link cut ─► memory and state to files ─► written down ─► machine ended
+//! machine from the files ─► written down, state of no use ─► goes on
 //! ```
 //!
 //! The state and the disks belong together: once the machine goes on, the file
@@ -11,10 +11,12 @@
 use crate::Fault;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
+use crate::memory::{self, Rest};
 use crate::pause::{Link, wake};
+use crate::record::NodeRecord;
 use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
@@ -23,40 +25,70 @@ impl Engine {
     /// not be saved goes on.
     pub(crate) async fn save_node(&self, cell: &Arc<NodeCell>, named: bool) -> Result<(), Fault> {
         let was_paused = cell.state() == NodeState::Paused;
-        if !self.pause_node(cell, named, Link::Keep).await? {
+        if !self.pause_node(cell, named, Link::Cut).await? {
             return Ok(());
         }
         let saved = {
             let _work = cell.interrupt().await;
-            self.save_paused(cell, Contents::Everything).await
+            self.save_paused(cell, Rest::Disk).await
         };
-        if saved.is_err() && !was_paused {
-            self.unpause_node(cell).await?;
+        if saved.is_err() {
+            self.thaw(cell, was_paused).await?;
         }
-        saved
+        saved.map(drop)
     }
 
-    /// Saves a paused node and ends its machine; the caller holds its lock.
+    /// Saves a paused node whose link is cut, and ends its machine; the caller holds
+    /// its lock. Tells whether its memory is in a file.
     pub(crate) async fn save_paused(
         &self,
         cell: &Arc<NodeCell>,
-        contents: Contents,
-    ) -> Result<(), Fault> {
+        rest: Rest,
+    ) -> Result<bool, Fault> {
         let (Some(live), Some(record)) = (cell.live_now(), cell.record()) else {
             return Err(Fault::new(format!(
                 "The machine of node `{}` has ended",
                 cell.path
             )));
         };
+        let memory = memory::lay_down(cell, &live, rest).await;
+        let in_file = memory.is_some();
+        let contents = match in_file {
+            true => Contents::Devices,
+            false => Contents::Everything,
+        };
         write_state(cell, &live, contents).await?;
-        let spec = once_saved(live.machine.record().spec, contents);
+        let spec = once_saved(live.machine.record().spec, memory);
         cell.amend(&record.node, |record| record.saved = Some(spec))?;
         cell.enter(NodeState::Halting);
         self.end(cell, &live).await?;
         // It will be again once it goes on.
         cell.amend(&record.node, |saved| saved.ready = record.ready)?;
         cell.enter(NodeState::Saved);
-        Ok(())
+        Ok(in_file)
+    }
+
+    /// Lets a node go on as it was, whether its machine was ended or not.
+    pub(crate) async fn thaw(&self, cell: &Arc<NodeCell>, was_paused: bool) -> Result<(), Fault> {
+        let work = Arc::new(cell.work.clone().lock_owned().await);
+        let record = cell.record().filter(|record| record.saved.is_some());
+        let live = match record {
+            Some(NodeRecord {
+                node,
+                saved: Some(spec),
+                ..
+            }) => self.restore_saved(cell, &node, spec, work.clone()).await?,
+            _ => match cell.live_now() {
+                Some(live) => self.hold(cell, live.machine),
+                None => return Ok(()),
+            },
+        };
+        if was_paused {
+            cell.enter(NodeState::Paused);
+            return Ok(());
+        }
+        wake(cell, &live).await?;
+        self.go_on(cell, &live).await
     }
 
     /// Lets a saved node go on as it was, without setting anything up again. Its
@@ -97,6 +129,7 @@ impl Engine {
                 record.saved = None;
             })?;
             cell.forget_boot();
+            cell.tidy_memory();
             remove(&state)?;
             Ok(engine.hold(&cell, machine))
         });
@@ -113,9 +146,9 @@ impl Engine {
         node: &Node,
         saved: MachineSpec,
     ) -> Result<MachineSpec, Fault> {
-        let memory_file = match saved.began_from_file() {
-            true => Some(frozen_memory(cell, &saved)?),
-            false => self.memory_file(cell, node),
+        let memory_file = match cell.memory_of(&saved) {
+            Some(path) => Some(frozen_memory(cell, &saved, path)?),
+            None => self.memory_file(cell, node),
         };
         let mut disks = saved.disks;
         for disk in disks.iter_mut().filter(|disk| !disk.read_only) {
@@ -154,28 +187,24 @@ pub(crate) fn discard(cell: &NodeCell) -> Result<bool, Fault> {
     Ok(true)
 }
 
-/// What a machine is as long as nothing runs of it but its state.
-fn once_saved(spec: MachineSpec, contents: Contents) -> MachineSpec {
-    let frozen = |file| MemoryFile {
-        mapping: Mapping::Private,
-        ..file
-    };
+/// What a machine is as long as nothing is there of it but its state, and its
+/// memory in a file or in the state.
+fn once_saved(spec: MachineSpec, memory: Option<PathBuf>) -> MachineSpec {
     MachineSpec {
-        memory_file: match contents {
-            Contents::Everything => None,
-            Contents::Devices => spec.memory_file.map(frozen),
-        },
+        memory_file: memory.map(|path| MemoryFile {
+            path,
+            mapping: Mapping::Private,
+        }),
         ..spec
     }
 }
 
 /// The file that holds the memory of a node whose state does not.
-fn frozen_memory(cell: &NodeCell, saved: &MachineSpec) -> Result<MemoryFile, Fault> {
-    let path = cell.memory_path.clone().unwrap_or_default();
+fn frozen_memory(cell: &NodeCell, saved: &MachineSpec, path: PathBuf) -> Result<MemoryFile, Fault> {
     let whole = std::fs::metadata(&path).is_ok_and(|file| file.len() == saved.memory.as_bytes());
     if !whole {
         return Err(Fault::new(format!(
-            "The memory of node `{}` is gone: it was in {}, which does not outlive a reboot",
+            "The memory of node `{}` is gone: it was in {} (a tmpfs does not outlive a reboot)",
             cell.path,
             path.display()
         ))

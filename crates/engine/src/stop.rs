@@ -168,9 +168,7 @@ impl Engine {
                 record.ready = false;
             })?;
         }
-        if !cell.keeps_memory() {
-            cell.drop_memory();
-        }
+        cell.tidy_memory();
         self.0.ground.remove_taps(&cell.name).await
     }
 

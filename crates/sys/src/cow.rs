@@ -1,7 +1,8 @@
-//! What a process has made of a file that it maps copy-on-write.
+//! Memory in files: copied without its empty pages, and what a process has made
+//! of a file that it maps copy-on-write.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -19,15 +20,28 @@ const OF_FILE: u64 = 1 << 61;
 /// The most that is copied at once, in bytes.
 const CHUNK: u64 = 1 << 20;
 
+/// Copies a file to a new one, which is on disk when this returns. Pages that hold
+/// nothing but zeros become holes.
+///
+/// # Errors
+/// The file cannot be read, or the new one cannot be written.
+pub fn copy(file: &Path, to: &Path) -> io::Result<()> {
+    let source = File::open(file)?;
+    let copy = File::create_new(to)?;
+    copy.set_len(source.metadata()?.len())?;
+    copy_data(&source, &copy)?;
+    copy.sync_all()
+}
+
 /// Writes what a process sees of a file to a new one: the file, and over it every
 /// page that the process has written to. The process must not run meanwhile, and
-/// nobody may write to the file. Holes stay holes. Returns how many bytes are the
-/// process's own.
+/// nobody may write to the file. Empty pages become holes; the new file is on disk
+/// when this returns. Returns how many bytes are the process's own.
 ///
 /// # Errors
 /// The process does not map the file privately, may not be looked into
 /// (ptrace(2), "Ptrace access mode checking"), or the new file cannot be written.
-pub fn write_copy(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
+pub fn copy_as_seen(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
     let source = File::open(file)?;
     let copy = File::create_new(to)?;
     copy.set_len(source.metadata()?.len())?;
@@ -51,6 +65,7 @@ pub fn write_copy(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
             )?;
         }
     }
+    copy.sync_all()?;
     Ok(own)
 }
 
@@ -116,9 +131,10 @@ fn copy_run(memory: &File, run: &Range<u64>, to: &File, offset: u64) -> io::Resu
     Ok(())
 }
 
-/// Copies what is not a hole.
+/// Copies every page that is neither in a hole nor empty.
 fn copy_data(from: &File, to: &File) -> io::Result<()> {
     use nix::unistd::{Whence, lseek};
+    let mut buffer = vec![0; CHUNK as usize];
     let mut end = 0;
     loop {
         let start = match lseek(from, end, Whence::SeekData) {
@@ -126,11 +142,29 @@ fn copy_data(from: &File, to: &File) -> io::Result<()> {
             found => found?,
         };
         end = lseek(from, start, Whence::SeekHole)?;
-        let (mut from, mut to) = (from, to);
-        from.seek(SeekFrom::Start(start as u64))?;
-        to.seek(SeekFrom::Start(start as u64))?;
-        io::copy(&mut from.take((end - start) as u64), &mut to)?;
+        for at in (start as u64..end as u64).step_by(CHUNK as usize) {
+            let chunk = &mut buffer[..(end as u64 - at).min(CHUNK) as usize];
+            from.read_exact_at(chunk, at)?;
+            write_pages(to, chunk, at)?;
+        }
     }
+}
+
+/// Writes the pages that are not empty, neighbours at once.
+fn write_pages(to: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    let page = PAGE as usize;
+    let empty = |page: &[u8]| page.iter().all(|byte| *byte == 0);
+    let mut start = 0;
+    while start < bytes.len() {
+        let length: usize = bytes[start..]
+            .chunks(page)
+            .take_while(|page| !empty(page))
+            .map(<[u8]>::len)
+            .sum();
+        to.write_all_at(&bytes[start..start + length], at + start as u64)?;
+        start += length.max(page);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -165,7 +199,7 @@ mod tests {
         made.set_len(8 * PAGE).unwrap();
         made.write_all_at(b"base", 0).unwrap();
         made.write_all_at(b"base", 5 * PAGE).unwrap();
-        let none = write_copy(std::process::id(), &file, &folder.join("none"));
+        let none = copy_as_seen(std::process::id(), &file, &folder.join("none"));
         assert!(none.is_err(), "nobody maps it yet");
 
         let length = std::num::NonZeroUsize::new(8 * PAGE as usize).unwrap();
@@ -179,7 +213,7 @@ mod tests {
             memory[page * PAGE as usize..][..3].copy_from_slice(b"own");
         }
         assert_eq!(std::hint::black_box(memory[0]), b'b');
-        let own = write_copy(std::process::id(), &file, &copy);
+        let own = copy_as_seen(std::process::id(), &file, &copy);
         assert_eq!(own.unwrap(), 2 * PAGE);
         let bytes = std::fs::read(&copy).unwrap();
         let at = |page: u64| &bytes[(page * PAGE) as usize..][..4];
@@ -188,6 +222,23 @@ mod tests {
             (&b"base"[..], &b"owne"[..], &b"own\0"[..], &[0; 4][..])
         );
         assert_eq!(bytes.len() as u64, 8 * PAGE);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_copy_has_holes_where_nothing_is() {
+        let folder = crate::dir::scratch("sparse");
+        let [from, to] = ["from", "to"].map(|name| folder.join(name));
+        let mut bytes = vec![0; 3 * CHUNK as usize + 100];
+        for at in [0, 5 * PAGE as usize, CHUNK as usize - 1, bytes.len() - 1] {
+            bytes[at] = 7;
+        }
+        std::fs::write(&from, &bytes).unwrap();
+        super::copy(&from, &to).unwrap();
+        assert_eq!(std::fs::read(&to).unwrap(), bytes);
+        let stored = std::fs::metadata(&to).unwrap().blocks() * 512;
+        assert!(stored <= 16 * PAGE, "{stored} bytes are stored");
+        assert!(super::copy(&from, &to).is_err(), "an older file is kept");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

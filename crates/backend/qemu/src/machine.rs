@@ -4,9 +4,9 @@ use crate::argv::{CONSOLE, LINK, LOG, QMP};
 use crate::qmp::Qmp;
 use async_trait::async_trait;
 use nestlab_backend::{
-    BackendError, Contents, Exit, LinkAddress, Machine, MachineRecord, MachineSpec, Plan,
+    BackendError, Contents, Exit, LinkAddress, Machine, MachineRecord, MachineSpec, Mapping, Plan,
 };
-use nestlab_sys::cow::write_copy;
+use nestlab_sys::cow;
 use nestlab_sys::dir::make_private;
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc::arguments;
@@ -375,22 +375,23 @@ impl Machine for QemuMachine {
     }
 
     async fn write_memory(&self, file: &Path) -> Result<(), BackendError> {
-        let spec = &self.record.spec;
-        let Some(began) = spec.memory_file.as_ref().filter(|_| spec.began_from_file()) else {
+        let Some(memory) = self.record.spec.memory_file.clone() else {
             return Err(BackendError::Refused {
                 command: "save".into(),
-                message: "its memory did not begin from a file".into(),
+                message: "its memory is in no file".into(),
             });
         };
-        let (pid, began, to) = (self.record.process.pid, began.path.clone(), file.to_owned());
-        let written = tokio::task::spawn_blocking(move || write_copy(pid, &began, &to)).await;
+        let (pid, to) = (self.record.process.pid, file.to_owned());
+        let written = tokio::task::spawn_blocking(move || match memory.mapping {
+            Mapping::Shared => cow::copy(&memory.path, &to),
+            Mapping::Private => cow::copy_as_seen(pid, &memory.path, &to).map(drop),
+        });
+        let written = written.await;
         let written = written.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
         if written.is_err() {
             let _ = std::fs::remove_file(file);
         }
-        written
-            .map(drop)
-            .map_err(BackendError::io(format!("write {}", file.display())))
+        written.map_err(BackendError::io(format!("write {}", file.display())))
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
