@@ -8,11 +8,11 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRef, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use nestlab_api::message::{
     Failure, ForkReport, ForkRequest, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest,
-    StopRequest, UpRequest,
+    Snapshot, SnapshotRequest, StopRequest, UpRequest,
 };
 use nestlab_api::route;
 use nestlab_engine::{ConsoleSession, Engine, Fault};
@@ -48,6 +48,9 @@ pub(crate) fn layer_routes(level: Level) -> Router {
         .route(route::PAUSE, post(pause))
         .route(route::RESUME, post(resume))
         .route(route::FORK, post(fork))
+        .route(route::SNAPSHOTS, get(snapshots).post(save_snapshot))
+        .route(route::SNAPSHOT, delete(delete_snapshot))
+        .route(route::RESTORE, post(restore_snapshot))
         .route(route::HALT, post(halt))
         .route(route::DESTROY, post(destroy))
         .route(route::EVENTS, get(events))
@@ -129,6 +132,35 @@ async fn fork(
     Json(request): Json<ForkRequest>,
 ) -> Result<Json<ForkReport>, Refusal> {
     Ok(Json(engine.fork(&request).await?))
+}
+
+async fn snapshots(State(engine): State<Engine>) -> Result<Json<Vec<Snapshot>>, Refusal> {
+    Ok(Json(engine.snapshots()?))
+}
+
+async fn save_snapshot(
+    State(engine): State<Engine>,
+    Json(request): Json<SnapshotRequest>,
+) -> Result<Json<Snapshot>, Refusal> {
+    Ok(Json(engine.save_snapshot(&request).await?))
+}
+
+async fn delete_snapshot(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+) -> Result<(), Refusal> {
+    Ok(engine.delete_snapshot(&name).await?)
+}
+
+async fn restore_snapshot(
+    State(level): State<Level>,
+    Path(name): Path<String>,
+) -> Result<Json<Outcome>, Refusal> {
+    let outcome = level.engine.restore_snapshot(&name).await?;
+    if let Some(ports) = &level.ports {
+        ports.open(&level.engine.spec()?.layer).await?;
+    }
+    Ok(Json(outcome))
 }
 
 async fn halt(

@@ -123,17 +123,57 @@ pub struct PauseRequest {
     /// Nodes meant, with all that stands inside them; all if empty.
     #[serde(default)]
     pub paths: Vec<NodePath>,
+    /// Seconds of the level's own time after which what was paused goes on by
+    /// itself. For a pause whose end its asker may not live to see.
+    #[serde(default)]
+    pub lease_seconds: Option<u64>,
 }
 
 /// `POST /v1/fork`, on the host alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ForkRequest {
     /// The ids of the labs to make, each with a folder beside this lab's own.
     pub labs: Vec<String>,
+    /// The snapshot that is copied; the lab as it is now if `None`.
+    #[serde(default)]
+    pub snapshot: Option<String>,
 }
 
-/// What a fork came to. The new labs are at rest; `POST /v1/up` wakes each.
+/// `POST /v1/snapshots`, on the host alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SnapshotRequest {
+    /// Its name; `snapshot-1` and on if `None`.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// A snapshot of a lab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// When it was saved, in seconds since 1970.
+    pub created: u64,
+    /// How long the lab stood still for it, in seconds.
+    pub pause_seconds: f64,
+    /// What its files take on disk, in bytes. Some may be the same files as the
+    /// lab's or another snapshot's.
+    pub bytes: u64,
+    /// Its nodes at the top; what is inside them is in their memory.
+    pub nodes: Vec<SnapshotNode>,
+}
+
+/// A node in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotNode {
+    /// Its path.
+    pub path: NodePath,
+    /// `saved` with its memory, or `halted`.
+    pub state: nestlab_model::NodeState,
+}
+
+/// What a fork came to. The new labs are at rest; `POST /v1/resume` wakes each.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ForkReport {
     /// How long the lab stood still, in seconds, the innermost nodes included.
     pub pause_seconds: f64,

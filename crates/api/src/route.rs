@@ -21,6 +21,13 @@ pub const RESUME: &str = "/v1/resume";
 /// `POST`, on the host alone: [`crate::message::ForkRequest`] →
 /// [`crate::message::ForkReport`].
 pub const FORK: &str = "/v1/fork";
+/// On the host alone. `GET`: a list of [`crate::message::Snapshot`]; `POST`:
+/// [`crate::message::SnapshotRequest`] → [`crate::message::Snapshot`].
+pub const SNAPSHOTS: &str = "/v1/snapshots";
+/// `DELETE`: forgets a snapshot.
+pub const SNAPSHOT: &str = "/v1/snapshots/{name}";
+/// `POST`: makes the lab what it was → [`crate::message::Outcome`].
+pub const RESTORE: &str = "/v1/snapshots/{name}/restore";
 /// `POST`: [`crate::message::StopRequest`] → [`crate::message::Outcome`].
 pub const HALT: &str = "/v1/halt";
 /// `POST`: [`crate::message::StopRequest`] → [`crate::message::Outcome`].
@@ -66,6 +73,11 @@ pub(crate) fn connect(path: &NodePath) -> Option<String> {
 /// A route with its node filled in. Names need no escaping.
 pub(crate) fn node(route: &str, name: &NodeName) -> String {
     route.replace("{name}", name.as_str())
+}
+
+/// A route with the name of a snapshot filled in.
+pub(crate) fn snapshot(route: &str, name: &str) -> String {
+    route.replace("{name}", &escape(name).replace('/', "%2F"))
 }
 
 /// Escapes everything that is not unreserved in a query (RFC 3986, 2.3).

@@ -30,6 +30,12 @@ pub trait Backend: Send + Sync {
         self.name().to_owned()
     }
 
+    /// A text that is equal where a state that was saved by one can be taken up by
+    /// the other.
+    async fn state_key(&self) -> String {
+        self.name().to_owned()
+    }
+
     /// What `create` would run. Pure: looks at nothing but its arguments.
     ///
     /// # Errors

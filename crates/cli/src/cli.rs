@@ -93,6 +93,8 @@ pub enum Verb {
     Resume(PauseArgs),
     /// Make running copies of a lab, as it is at this moment
     Fork(ForkArgs),
+    /// Keep the lab as it is, to go back to or to fork from
+    Snapshot(SnapshotArgs),
     /// Power nodes off and keep their disks
     Halt(HaltArgs),
     /// Remove nodes and everything they wrote
@@ -239,8 +241,9 @@ pub struct NodeArgs {
 
 #[derive(Debug, Args)]
 pub struct ForkArgs {
-    /// The lab to copy, by name or id; the one of the lab file if none is given
-    #[arg(value_name = "LAB", add = ArgValueCompleter::new(complete::labs))]
+    /// The lab to copy, by name or id; the one of the lab file if none is given.
+    /// With a snapshot of it, what that keeps is copied
+    #[arg(value_name = "LAB[@SNAPSHOT]", add = ArgValueCompleter::new(complete::labs))]
     pub of: Option<String>,
     /// How many copies to make
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -252,6 +255,44 @@ pub struct ForkArgs {
     /// destroy the copy afterwards; exits as the program did
     #[arg(value_name = "CMD", last = true, conflicts_with = "count")]
     pub argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    #[command(subcommand)]
+    pub verb: SnapshotVerb,
+}
+
+/// What to do with snapshots.
+#[derive(Debug, Subcommand)]
+pub enum SnapshotVerb {
+    /// Keep memory, disks and network of every level as they are at this moment
+    Save {
+        /// Its name; `snapshot-1` and on if none is given
+        name: Option<String>,
+    },
+    /// List the lab's snapshots
+    #[command(alias = "ls")]
+    List,
+    /// Make the lab what it was; what it has become since is lost
+    Restore {
+        /// The snapshot
+        #[arg(add = ArgValueCompleter::new(complete::snapshots))]
+        name: String,
+    },
+    /// Forget a snapshot
+    #[command(alias = "rm")]
+    Delete {
+        /// The snapshots
+        #[arg(value_name = "NAME", required = true, add = ArgValueCompleter::new(complete::snapshots))]
+        names: Vec<String>,
+    },
+    /// Show what a snapshot keeps
+    Inspect {
+        /// The snapshot
+        #[arg(add = ArgValueCompleter::new(complete::snapshots))]
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,20 @@ pub fn nodes(current: &OsStr) -> Vec<CompletionCandidate> {
     )
 }
 
+/// Snapshots of the lab, by name: its supervisor need not run.
+pub fn snapshots(current: &OsStr) -> Vec<CompletionCandidate> {
+    matching(snapshot_names().unwrap_or_default().into_iter(), current)
+}
+
+fn snapshot_names() -> Option<Vec<String>> {
+    let dirs = Dirs::from_env().ok()?;
+    let place = place::find(&dirs, &typed()?).ok()?;
+    let folder = dirs.lab_state(&place.record?.id).join("snapshots");
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    Some(names.filter(|name| !name.starts_with('.')).collect())
+}
+
 fn matching(words: impl Iterator<Item = String>, current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
     words
@@ -51,11 +65,15 @@ struct Typed {
     _rest: Vec<String>,
 }
 
-fn node_paths() -> Option<Vec<NodePath>> {
+/// The options before what is completed.
+fn typed() -> Option<Global> {
     // The words behind `--` are those that the shell completes.
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
-    let global = Typed::try_parse_from(words).ok()?.global;
-    let place = place::find(&Dirs::from_env().ok()?, &global).ok()?;
+    Some(Typed::try_parse_from(words).ok()?.global)
+}
+
+fn node_paths() -> Option<Vec<NodePath>> {
+    let place = place::find(&Dirs::from_env().ok()?, &typed()?).ok()?;
     let loaded = nestlab_labfile::load(&OsFiles, &place.file, &Default::default());
     if let Some(lab) = loaded.lab {
         return Some(lab.layer.walk().into_iter().map(|(path, _)| path).collect());

@@ -9,6 +9,7 @@ use nestlab_api::client::Client;
 use nestlab_backend::Machine;
 use nestlab_model::{Event, EventKind, LayerStatus, Node, NodeName, NodePath, NodeState, Stage};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
@@ -85,6 +86,8 @@ pub(crate) struct NodeCell {
     boot: watch::Sender<Boot>,
     /// What stood inside when the node was paused: it cannot be asked now.
     inside_when_paused: Mutex<Option<LayerStatus>>,
+    /// How often it has been paused.
+    standstills: AtomicU64,
 }
 
 /// What is known of a guest's boots.
@@ -122,6 +125,7 @@ impl NodeCell {
             interrupts: watch::Sender::new(0),
             boot: watch::Sender::default(),
             inside_when_paused: Mutex::default(),
+            standstills: AtomicU64::default(),
         }
     }
 
@@ -191,6 +195,16 @@ impl NodeCell {
     /// Remembers what stands inside while nobody can be asked.
     pub fn keep_inside(&self, inside: Option<LayerStatus>) {
         *self.inside_when_paused.lock().expect("no holder panics") = inside;
+    }
+
+    /// Notes that it is paused once more.
+    pub fn stand_still(&self) {
+        self.standstills.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells one pause from the next.
+    pub fn standstill(&self) -> u64 {
+        self.standstills.load(Ordering::Relaxed)
     }
 
     /// What stood inside when the node was paused, if we saw it.
@@ -277,11 +291,11 @@ impl NodeCell {
 
     /// Where memory and devices of a saved machine are.
     pub fn state_path(&self) -> PathBuf {
-        self.folder.join("machine.state")
+        record::state_path(&self.folder)
     }
 
     fn record_path(&self) -> PathBuf {
-        self.folder.join("node.json")
+        record::node_path(&self.folder)
     }
 
     pub fn log_path(&self, log: &str) -> PathBuf {

@@ -59,7 +59,10 @@ fn own(serial: String, path: PathBuf) -> Disk {
 
 /// Makes what the disks of a node hold read-only, for this lab and for copies.
 pub(crate) fn freeze(cell: &NodeCell) -> Result<(), Fault> {
-    for disk in present(cell) {
+    let Some(record) = cell.record() else {
+        return Ok(());
+    };
+    for disk in present(&cell.folder, &record.node) {
         let number = (1..)
             .find(|number| !cell.folder.join(frozen(&disk, *number)).exists())
             .expect("numbers do not end");
@@ -71,36 +74,30 @@ pub(crate) fn freeze(cell: &NodeCell) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Gives the folder of another lab's node the frozen disks of this one, each with
-/// an overlay of its own.
-pub(crate) fn copy(cell: &NodeCell, folder: &Path) -> Result<(), Fault> {
-    for disk in present(cell) {
-        let numbers = (1..).take_while(|number| cell.folder.join(frozen(&disk, *number)).exists());
+/// Gives another folder the frozen disks of a node's, each with an overlay of its
+/// own.
+pub(crate) fn copy(from: &Path, node: &Node, to: &Path) -> Result<(), Fault> {
+    for disk in present(from, node) {
+        let numbers = (1..).take_while(|number| from.join(frozen(&disk, *number)).exists());
         let mut last = None;
         for name in numbers.map(|number| frozen(&disk, number)) {
-            link(&cell.folder.join(&name), &folder.join(&name))?;
+            link(&from.join(&name), &to.join(&name))?;
             last = Some(name);
         }
         if let Some(below) = last {
-            let source = cell.folder.join(active(&disk));
-            make(&folder.join(active(&disk)), |new| {
-                over(new, &source, &below)
-            })?;
+            let source = from.join(active(&disk));
+            make(&to.join(active(&disk)), |new| over(new, &source, &below))?;
         }
     }
     Ok(())
 }
 
 /// The names of a node's own disks that have been made.
-fn present(cell: &NodeCell) -> Vec<String> {
-    let extra = cell.record().map(|record| record.node.disks);
-    let extra = extra
-        .into_iter()
-        .flatten()
-        .map(|disk| disk.name.to_string());
+fn present(folder: &Path, node: &Node) -> Vec<String> {
+    let extra = node.disks.iter().map(|disk| disk.name.to_string());
     std::iter::once("root".to_owned())
         .chain(extra)
-        .filter(|disk| cell.folder.join(active(disk)).exists())
+        .filter(|disk| folder.join(active(disk)).exists())
         .collect()
 }
 

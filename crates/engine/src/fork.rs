@@ -17,20 +17,22 @@
 
 use crate::cell::NodeCell;
 use crate::engine::Engine;
-use crate::memory::{self, Rest};
-use crate::pause::Link;
-use crate::record::{self, NodeRecord};
-use crate::{Fault, disks};
+use crate::memory::Rest;
+use crate::pause::Why;
+use crate::still::{Home, Ports, Still};
+use crate::{Fault, disks, record};
 use futures::future::join_all;
-use nestlab_api::message::{ForkReport, ForkRequest, LayerSpec};
-use nestlab_model::{Layer, Node, NodePath, NodeState};
-use std::path::{Path, PathBuf};
+use nestlab_api::message::{ForkReport, ForkRequest};
+use nestlab_model::{NodeName, NodePath, NodeState};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 impl Engine {
-    /// Copies the layer into new labs and goes on. Once begun it is carried to its
-    /// end, even if the caller goes away.
+    /// Copies the layer into new labs and goes on; or copies what a snapshot keeps,
+    /// with which the layer has nothing to do. Once begun it is carried to its end,
+    /// even if the caller goes away.
     ///
     /// # Errors
     /// A node is neither ready, paused nor at rest; something could not be frozen
@@ -38,38 +40,69 @@ impl Engine {
     pub async fn fork(&self, request: &ForkRequest) -> Result<ForkReport, Fault> {
         let homes = self.homes(&request.labs)?;
         let engine = self.clone();
+        let snapshot = request.snapshot.clone();
         let task = tokio::spawn(async move {
             let _alone = engine.0.forking.lock().await;
-            engine.fork_alone(&homes).await
+            let copy = |still: &Still| homes.iter().try_for_each(|home| still.copy_to(home));
+            let done = match snapshot {
+                Some(name) => engine.open_snapshot(&name).await.and_then(|still| {
+                    copy(&still)?;
+                    Ok(ForkReport::default())
+                }),
+                None => engine.while_still(copy).await.map(|((), report)| report),
+            };
+            if done.is_err() {
+                homes.iter().for_each(Home::clear);
+            }
+            done
         });
         task.await
             .unwrap_or_else(|panic| Err(Fault::caused("The fork broke", &panic)))
     }
 
-    async fn fork_alone(&self, homes: &[Home]) -> Result<ForkReport, Fault> {
-        let spec = self.spec()?;
+    /// Copies the layer while nothing of it moves. The caller is the only one who
+    /// does.
+    pub(crate) async fn while_still<T>(
+        &self,
+        copy: impl FnOnce(&Still) -> Result<T, Fault>,
+    ) -> Result<(T, ForkReport), Fault> {
         let sleepers = self.sleepers()?;
         let begun = Instant::now();
+        let marker = Marker::set(self, &sleepers)?;
         let copied = match self.freeze(&sleepers).await {
-            Ok(written) => self.copy_to(&spec, homes).map(|()| written),
+            Ok(written) => Still::of(self).and_then(|still| Ok((copy(&still)?, written))),
             Err(fault) => Err(fault),
         };
         let thaws = sleepers
             .iter()
             .map(|sleeper| self.thaw(&sleeper.cell, sleeper.was_paused));
         let woken = join_all(thaws).await;
+        drop(marker);
         let pause_seconds = begun.elapsed().as_secs_f64();
-        let done = copied.and_then(|written| {
-            woken.into_iter().collect::<Result<(), Fault>>()?;
-            Ok(ForkReport {
-                pause_seconds,
-                written,
-            })
-        });
-        if done.is_err() {
-            homes.iter().for_each(Home::clear);
+        let (copied, written) = copied?;
+        woken.into_iter().collect::<Result<(), Fault>>()?;
+        let report = ForkReport {
+            pause_seconds,
+            written,
+        };
+        Ok((copied, report))
+    }
+
+    /// Lets nodes go on that an earlier supervisor froze and did not come to thaw.
+    pub(crate) async fn finish_thaw(&self) -> Result<(), Fault> {
+        let Some(frozen) = record::read::<Frozen>(&Marker::path(self))? else {
+            return Ok(());
+        };
+        self.networks(self.spec()?.as_ref()).await?;
+        for name in frozen.nodes {
+            let cell = self.cell(&name)?;
+            if matches!(cell.state(), NodeState::Paused | NodeState::Saved) {
+                self.warn(&cell.path, "was left frozen; it goes on");
+                self.thaw(&cell, false).await?;
+            }
         }
-        done
+        let _ = std::fs::remove_file(Marker::path(self));
+        Ok(())
     }
 
     /// Where new labs are put: beside this one.
@@ -80,15 +113,16 @@ impl Engine {
                 .with_hint("`nestlab fork` copies the whole lab")
         })?;
         let home = |id: &String| {
-            let state = config.state_dir.with_file_name(id);
+            let folder = config.state_dir.with_file_name(id);
             let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if !plain || !state.is_dir() || state.join("layer.json").exists() {
+            if !plain || !folder.is_dir() || folder.join("layer.json").exists() {
                 return Err(Fault::new(format!("`{id}` is not the id of a new lab")));
             }
             Ok(Home {
-                id: id.clone(),
-                state,
+                lab_id: id.clone(),
+                folder,
                 memory: memory.with_file_name(id),
+                ports: Ports::Free,
             })
         };
         ids.iter().map(home).collect()
@@ -104,7 +138,7 @@ impl Engine {
                 NodeState::Halted | NodeState::Saved | NodeState::Absent => continue,
                 state => {
                     return Err(Fault::new(format!(
-                        "Node `{}` is {}: a lab can be forked when its nodes are ready or at rest",
+                        "Node `{}` is {}: a lab can be copied when its nodes are ready or at rest",
                         cell.path,
                         state.word()
                     ))
@@ -123,7 +157,7 @@ impl Engine {
     /// them; tells whose memory was written out whole.
     async fn freeze(&self, sleepers: &[Sleeper]) -> Result<Vec<NodePath>, Fault> {
         let cells = || sleepers.iter().map(|sleeper| &sleeper.cell);
-        all(cells().map(|cell| self.pause_node(cell, true, Link::Cut))).await?;
+        all(cells().map(|cell| self.pause_node(cell, true, Why::Frozen))).await?;
         let written = all(cells().map(|cell| self.freeze_node(cell))).await?;
         for cell in self.cells() {
             disks::freeze(&cell)?;
@@ -136,20 +170,34 @@ impl Engine {
         let in_file = self.save_paused(cell, Rest::Memory).await?;
         Ok((!in_file).then(|| cell.path.clone()))
     }
+}
 
-    fn copy_to(&self, spec: &LayerSpec, homes: &[Home]) -> Result<(), Fault> {
-        for home in homes {
-            let mut copy = LayerSpec {
-                lab_id: home.id.clone(),
-                ..spec.clone()
-            };
-            let_ports_be_chosen(&mut copy.layer);
-            for cell in self.cells() {
-                copy_node(&cell, &copy.layer, home)?;
-            }
-            record::write(&home.state.join("layer.json"), &copy)?;
-        }
-        Ok(())
+/// `frozen.json`
+#[derive(Serialize, Deserialize)]
+struct Frozen {
+    nodes: Vec<NodeName>,
+}
+
+/// A file that names the nodes which shall go on, for as long as they are frozen.
+struct Marker(PathBuf);
+
+impl Marker {
+    fn path(engine: &Engine) -> PathBuf {
+        engine.0.config.state_dir.join("frozen.json")
+    }
+
+    fn set(engine: &Engine, sleepers: &[Sleeper]) -> Result<Self, Fault> {
+        let path = Self::path(engine);
+        let awake = sleepers.iter().filter(|sleeper| !sleeper.was_paused);
+        let nodes = awake.map(|sleeper| sleeper.cell.name.clone()).collect();
+        record::write(&path, &Frozen { nodes })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -159,79 +207,9 @@ struct Sleeper {
     was_paused: bool,
 }
 
-/// Where a new lab is.
-struct Home {
-    id: String,
-    state: PathBuf,
-    memory: PathBuf,
-}
-
-impl Home {
-    /// Removes what was put there.
-    fn clear(&self) {
-        let _ = std::fs::remove_file(self.state.join("layer.json"));
-        for folder in [&self.state.join("nodes"), &self.memory] {
-            let _ = std::fs::remove_dir_all(folder);
-        }
-    }
-}
-
-/// Gives a new lab its own names for what a node has.
-fn copy_node(cell: &NodeCell, layer: &Layer, home: &Home) -> Result<(), Fault> {
-    let Some(record) = cell.record() else {
-        return Ok(());
-    };
-    let folder = home.state.join("nodes").join(cell.name.as_str());
-    make_private(&folder)?;
-    disks::copy(cell, &folder)?;
-    if record.saved.is_some() {
-        let state = cell.state_path();
-        link(&state, &folder.join(state.file_name().unwrap_or_default()))?;
-    }
-    if let Some(memory) = record
-        .saved
-        .as_ref()
-        .and_then(|saved| cell.memory_of(saved))
-    {
-        let to = match memory.parent() == Some(&cell.folder) {
-            true => folder.join(memory::ON_DISK),
-            false => home.memory.join(cell.name.as_str()),
-        };
-        make_private(to.parent().unwrap_or(&home.memory))?;
-        link(&memory, &to)?;
-    }
-    let mut node = record.node.clone();
-    if let Some(listed) = layer.node(&cell.name) {
-        node.ports.clone_from(&listed.ports);
-    }
-    let copy = NodeRecord {
-        node,
-        machine: None,
-        ..record
-    };
-    record::write(&folder.join("node.json"), &copy)
-}
-
-/// The ports of this machine that the lab listens on are taken.
-fn let_ports_be_chosen(layer: &mut Layer) {
-    for Node { ports, inside, .. } in &mut layer.nodes {
-        ports.iter_mut().for_each(|port| port.host_port = 0);
-        let_ports_be_chosen(inside);
-    }
-}
-
 /// All results, or the first fault once everything has come to its end.
 async fn all<T>(
     work: impl Iterator<Item = impl Future<Output = Result<T, Fault>>>,
 ) -> Result<Vec<T>, Fault> {
     join_all(work).await.into_iter().collect()
-}
-
-fn make_private(folder: &Path) -> Result<(), Fault> {
-    nestlab_sys::dir::make_private(folder)
-        .map_err(Fault::io(format!("Cannot make {}", folder.display())))
-}
-
-fn link(from: &Path, to: &Path) -> Result<(), Fault> {
-    std::fs::hard_link(from, to).map_err(Fault::io(format!("Cannot make {}", to.display())))
 }

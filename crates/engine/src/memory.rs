@@ -77,19 +77,24 @@ pub(crate) async fn lay_down(cell: &NodeCell, live: &Live, rest: Rest) -> Option
     }
 }
 
+/// Where the file is from which a saved machine of a node in `folder` begins;
+/// `None` if its memory was saved with the devices. It may have been saved in the
+/// folder of another lab, from which this one was copied.
+pub(crate) fn of(folder: &Path, on_tmpfs: Option<&Path>, saved: &MachineSpec) -> Option<PathBuf> {
+    let file = saved
+        .memory_file
+        .as_ref()
+        .filter(|_| saved.began_from_file())?;
+    match file.path.file_name() {
+        Some(name) if name == ON_DISK => Some(folder.join(ON_DISK)),
+        _ => on_tmpfs.map(Path::to_owned),
+    }
+}
+
 impl NodeCell {
-    /// Where the file is from which a saved machine begins; `None` if its memory
-    /// was saved with the devices. It may have been saved in the folder of another
-    /// lab, from which this one was copied.
+    /// As [`of`], of this node.
     pub(crate) fn memory_of(&self, saved: &MachineSpec) -> Option<PathBuf> {
-        let file = saved
-            .memory_file
-            .as_ref()
-            .filter(|_| saved.began_from_file())?;
-        match file.path.file_name() {
-            Some(name) if name == ON_DISK => Some(self.folder.join(ON_DISK)),
-            _ => self.memory_path.clone(),
-        }
+        of(&self.folder, self.memory_path.as_deref(), saved)
     }
 
     /// Drops what is left of the node's memory beside the file that it needs, to

@@ -16,14 +16,19 @@ use std::time::Duration;
 /// How long an agent may take to answer once its machine goes on.
 const WAKING: Duration = Duration::from_secs(60);
 
-/// What becomes of the link to a node that is paused.
+/// How long what is inside a node waits for somebody who freezes the node, in
+/// seconds of the node's own time: that stands still as well, once it is frozen.
+const LEASE: u64 = 60;
+
+/// Why a node is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Link {
-    /// It waits as well.
-    Keep,
-    /// It is closed while the guest can still see that: what is written to a VMM's
-    /// socket later ends up in memory that shall not change.
-    Cut,
+pub(crate) enum Why {
+    /// Somebody wants it to stand still. Its link waits as well. With a lease, what
+    /// is inside goes on by itself when that has run out.
+    Asked { lease_seconds: Option<u64> },
+    /// It will be saved. Its link is cut while the guest can still see that: what is
+    /// written to a VMM's socket later ends up in memory that shall not change.
+    Frozen,
 }
 
 impl Engine {
@@ -35,15 +40,39 @@ impl Engine {
     /// it could not be stopped. What goes on then is told by the states.
     pub async fn pause(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
         let named = !request.paths.is_empty();
+        let lease_seconds = request.lease_seconds;
+        let why = Why::Asked { lease_seconds };
         let results = self
             .for_each(&request.paths, |cell, below| async move {
                 match below.is_empty() {
-                    true => self.pause_node(&cell, named, Link::Keep).await.map(drop),
+                    true => self.pause_node(&cell, named, why).await.map(drop),
                     false => self.pause_below(&cell, below).await,
                 }
             })
             .await?;
+        if let Some(seconds) = lease_seconds {
+            self.lease(Duration::from_secs(seconds));
+        }
         self.outcome(results).await
+    }
+
+    /// Lets what stands still now go on after a while, unless somebody else has.
+    fn lease(&self, duration: Duration) {
+        let cells = self.cells().into_iter();
+        let held: Vec<_> = cells.map(|cell| (cell.standstill(), cell)).collect();
+        let engine = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(duration).await;
+            for (number, cell) in held {
+                if cell.state() != NodeState::Paused || cell.standstill() != number {
+                    continue;
+                }
+                engine.warn(&cell.path, "nobody came back for it; it goes on by itself");
+                if let Err(fault) = engine.unpause_node(&cell).await {
+                    tracing::warn!(%fault, path = %cell.path, "it does not go on");
+                }
+            }
+        });
     }
 
     /// Lets paused and saved nodes go on, those of what is inside them last. Their
@@ -76,11 +105,11 @@ impl Engine {
         &self,
         cell: &Arc<NodeCell>,
         named: bool,
-        link: Link,
+        why: Why,
     ) -> Result<bool, Fault> {
         let _work = cell.work.clone().lock_owned().await;
         let live = match (cell.state(), cell.live_now()) {
-            (NodeState::Paused, Some(live)) if link == Link::Cut => {
+            (NodeState::Paused, Some(live)) if why == Why::Frozen => {
                 live.cut_link().await;
                 return Ok(true);
             }
@@ -102,21 +131,22 @@ impl Engine {
                 return Ok(false);
             }
         };
-        let inside = self.pause_inside(cell, &live).await?;
-        if link == Link::Cut {
+        let inside = self.pause_inside(cell, &live, why).await?;
+        if why == Why::Frozen {
             live.cut_link().await;
         }
         if let Err(error) = live.machine.pause().await {
             if let Some(live) = cell.live_now() {
-                let live = match link {
-                    Link::Cut => self.hold(cell, live.machine),
-                    Link::Keep => live,
+                let live = match why {
+                    Why::Frozen => self.hold(cell, live.machine),
+                    Why::Asked { .. } => live,
                 };
                 let _ = self.set_right(cell, &live).await;
             }
             return Err(cannot("pause", cell, &error));
         }
         cell.keep_inside(inside);
+        cell.stand_still();
         cell.enter(NodeState::Paused);
         Ok(true)
     }
@@ -126,6 +156,7 @@ impl Engine {
         &self,
         cell: &NodeCell,
         live: &Live,
+        why: Why,
     ) -> Result<Option<LayerStatus>, Fault> {
         if !has_inside(cell) {
             return Ok(Some(LayerStatus::default()));
@@ -136,7 +167,14 @@ impl Engine {
                 cell.path
             ))
         })?;
-        let paused = agent.pause(&PauseRequest::default()).await;
+        let request = PauseRequest {
+            paths: Vec::new(),
+            lease_seconds: match why {
+                Why::Frozen => Some(LEASE),
+                Why::Asked { lease_seconds } => lease_seconds,
+            },
+        };
+        let paused = agent.pause(&request).await;
         let outcome = paused.map_err(|error| cannot("pause the inside of", cell, &error))?;
         Ok(Some(outcome.status))
     }
@@ -190,17 +228,22 @@ impl Engine {
     }
 
     async fn pause_below(&self, cell: &NodeCell, paths: Vec<NodePath>) -> Result<(), Fault> {
-        let paused = self.agent(&cell.name)?.pause(&PauseRequest { paths }).await;
+        let request = PauseRequest {
+            paths,
+            lease_seconds: None,
+        };
+        let paused = self.agent(&cell.name)?.pause(&request).await;
         paused
             .map(drop)
             .map_err(|error| cannot("pause inside", cell, &error))
     }
 
     async fn unpause_below(&self, cell: &NodeCell, paths: Vec<NodePath>) -> Result<(), Fault> {
-        let resumed = self
-            .agent(&cell.name)?
-            .resume(&PauseRequest { paths })
-            .await;
+        let request = PauseRequest {
+            paths,
+            lease_seconds: None,
+        };
+        let resumed = self.agent(&cell.name)?.resume(&request).await;
         resumed
             .map(drop)
             .map_err(|error| cannot("resume inside", cell, &error))

@@ -8,7 +8,7 @@ use nestlab_model::Node;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The version of the records. A reader refuses newer ones.
 const VERSION: u32 = 1;
@@ -47,6 +47,16 @@ impl NodeRecord {
             accelerator_note: None,
         }
     }
+}
+
+/// Where the record of a node is, in its folder.
+pub(crate) fn node_path(folder: &Path) -> PathBuf {
+    folder.join("node.json")
+}
+
+/// Where the devices of a saved machine are, and its memory if that is in no file.
+pub(crate) fn state_path(folder: &Path) -> PathBuf {
+    folder.join("machine.state")
 }
 
 #[derive(Serialize, Deserialize)]

@@ -30,6 +30,13 @@ impl Engine {
         if running {
             self.networks(&spec).await?;
         }
+        self.clear_unfinished();
+        let engine = self.clone();
+        tokio::spawn(async move {
+            if let Err(fault) = engine.finish_thaw().await {
+                tracing::error!(%fault, "not everything that was frozen goes on");
+            }
+        });
         Ok(true)
     }
 

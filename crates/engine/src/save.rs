@@ -12,7 +12,7 @@ use crate::Fault;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::memory::{self, Rest};
-use crate::pause::{Link, wake};
+use crate::pause::{Why, wake};
 use crate::record::NodeRecord;
 use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
@@ -25,7 +25,7 @@ impl Engine {
     /// not be saved goes on.
     pub(crate) async fn save_node(&self, cell: &Arc<NodeCell>, named: bool) -> Result<(), Fault> {
         let was_paused = cell.state() == NodeState::Paused;
-        if !self.pause_node(cell, named, Link::Cut).await? {
+        if !self.pause_node(cell, named, Why::Frozen).await? {
             return Ok(());
         }
         let saved = {
@@ -79,8 +79,8 @@ impl Engine {
                 ..
             }) => self.restore_saved(cell, &node, spec, work.clone()).await?,
             _ => match cell.live_now() {
-                Some(live) => self.hold(cell, live.machine),
-                None => return Ok(()),
+                Some(live) if cell.state() == NodeState::Paused => self.hold(cell, live.machine),
+                _ => return Ok(()),
             },
         };
         if was_paused {

@@ -210,7 +210,7 @@ enum Verb {
 }
 
 /// Ends a node's machine at once.
-async fn pull_the_plug(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+pub(crate) async fn pull_the_plug(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
     live.machine.kill().await.map_err(|error| {
         Fault::caused(
             format!("Cannot stop the machine of `{}`", cell.path),

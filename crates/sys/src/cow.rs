@@ -11,6 +11,8 @@ use std::path::Path;
 const PAGE: u64 = 4096;
 const ENTRY: u64 = 8;
 
+const EMPTY: [u8; PAGE as usize] = [0; PAGE as usize];
+
 /// Bits of such an entry (proc_pid_pagemap(5)): the page is in memory, is
 /// swapped out, belongs to the file or is shared.
 const PRESENT: u64 = 1 << 63;
@@ -133,6 +135,19 @@ fn copy_run(memory: &File, run: &Range<u64>, to: &File, offset: u64) -> io::Resu
 
 /// Copies every page that is neither in a hole nor empty.
 fn copy_data(from: &File, to: &File) -> io::Result<()> {
+    visit_data(from, |at, pages| to.write_all_at(pages, at))
+}
+
+/// Hands out what a file holds in order, some pages of 4 KiB at a time after their
+/// offset, but for empty pages: the same pages however much of the file is holes.
+///
+/// # Errors
+/// The file cannot be read, or whatever `each` returns.
+pub fn visit(file: &Path, each: impl FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
+    visit_data(&File::open(file)?, each)
+}
+
+fn visit_data(from: &File, mut each: impl FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
     use nix::unistd::{Whence, lseek};
     let mut buffer = vec![0; CHUNK as usize];
     let mut end = 0;
@@ -145,26 +160,28 @@ fn copy_data(from: &File, to: &File) -> io::Result<()> {
         for at in (start as u64..end as u64).step_by(CHUNK as usize) {
             let chunk = &mut buffer[..(end as u64 - at).min(CHUNK) as usize];
             from.read_exact_at(chunk, at)?;
-            write_pages(to, chunk, at)?;
+            for run in full_runs(chunk) {
+                each(at + run.start as u64, &chunk[run])?;
+            }
         }
     }
 }
 
-/// Writes the pages that are not empty, neighbours at once.
-fn write_pages(to: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    let page = PAGE as usize;
-    let empty = |page: &[u8]| page.iter().all(|byte| *byte == 0);
+/// The runs of pages that are not empty.
+fn full_runs(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
     let mut start = 0;
-    while start < bytes.len() {
-        let length: usize = bytes[start..]
-            .chunks(page)
-            .take_while(|page| !empty(page))
-            .map(<[u8]>::len)
-            .sum();
-        to.write_all_at(&bytes[start..start + length], at + start as u64)?;
-        start += length.max(page);
+    for page in bytes.chunks(PAGE as usize) {
+        let end = start + page.len();
+        if page != &EMPTY[..page.len()] {
+            match runs.last_mut() {
+                Some(run) if run.end == start => run.end = end,
+                _ => runs.push(start..end),
+            }
+        }
+        start = end;
     }
-    Ok(())
+    runs
 }
 
 #[cfg(test)]

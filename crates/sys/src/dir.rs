@@ -38,6 +38,33 @@ pub fn make_private(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Renames a file or folder; it is on disk under the new name when this returns.
+///
+/// # Errors
+/// As rename(2), fsync(2).
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_parent(to)
+}
+
+/// Has two files or folders change their names in one step.
+///
+/// # Errors
+/// As renameat2(2) with RENAME_EXCHANGE, fsync(2); both must exist.
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE)?;
+    sync_parent(one)?;
+    sync_parent(other)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
 /// A folder for one test.
 #[cfg(test)]
 pub(crate) fn scratch(name: &str) -> std::path::PathBuf {
@@ -49,6 +76,20 @@ pub(crate) fn scratch(name: &str) -> std::path::PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_exchanged() {
+        let folder = scratch("exchange");
+        let [one, other] = ["one", "other"].map(|name| folder.join(name));
+        std::fs::write(&one, "1").unwrap();
+        assert!(exchange(&one, &other).is_err(), "one is missing");
+        std::fs::write(&other, "2").unwrap();
+        exchange(&one, &other).unwrap();
+        assert_eq!(std::fs::read_to_string(&one).unwrap(), "2");
+        rename(&one, &other).unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "2");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn short_names_are_short_and_distinct() {

@@ -17,7 +17,7 @@ pub use stream::{ByteStream, Duplex};
 use crate::link::Link;
 use crate::message::{
     Configure, ForkReport, ForkRequest, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest,
-    Power, StopRequest, UpRequest, Version,
+    Power, Snapshot, SnapshotRequest, StopRequest, UpRequest, Version,
 };
 use crate::route;
 use bytes::Bytes;
@@ -157,6 +157,39 @@ impl Client {
     /// See [`ApiError`].
     pub async fn fork(&self, request: &ForkRequest) -> Result<ForkReport, ApiError> {
         self.post(route::FORK, request).await
+    }
+
+    /// The snapshots of the lab, the oldest first.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn snapshots(&self) -> Result<Vec<Snapshot>, ApiError> {
+        self.get(route::SNAPSHOTS).await
+    }
+
+    /// Keeps the lab as it is now. Takes as long as it takes.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn save_snapshot(&self, request: &SnapshotRequest) -> Result<Snapshot, ApiError> {
+        self.post(route::SNAPSHOTS, request).await
+    }
+
+    /// Makes the lab what it was when a snapshot was saved.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn restore_snapshot(&self, name: &str) -> Result<Outcome, ApiError> {
+        self.post(&route::snapshot(route::RESTORE, name), &()).await
+    }
+
+    /// Forgets a snapshot.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn delete_snapshot(&self, name: &str) -> Result<(), ApiError> {
+        let route = route::snapshot(route::SNAPSHOT, name);
+        self.tell(Method::DELETE, &route, &()).await
     }
 
     /// Stops nodes. Takes as long as it takes.

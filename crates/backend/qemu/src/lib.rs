@@ -67,6 +67,15 @@ impl Backend for Qemu {
         )
     }
 
+    /// The machine type q35 is another in every minor version of QEMU, and a guest
+    /// goes on only with the processor that it knows.
+    async fn state_key(&self) -> String {
+        let version = probe::version(&self.command).await.unwrap_or_default();
+        let minor: Vec<&str> = version.split('.').take(2).collect();
+        let processor = processor_line("model name").unwrap_or_default();
+        format!("QEMU {} on {processor}", minor.join("."))
+    }
+
     fn plan(&self, spec: &MachineSpec) -> Result<Plan, BackendError> {
         argv::plan(&self.command, spec, self.tsc)
     }
@@ -138,8 +147,13 @@ fn find_program(word: &OsString) -> Option<std::path::PathBuf> {
 /// "bogomips", which is a 500th of the kilohertz where loops are counted by it;
 /// "cpu MHz" follows the momentary frequency and will not do.
 fn host_tsc() -> Option<TscKhz> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("bogomips"))?;
-    let bogomips: f64 = line.rsplit(':').next()?.trim().parse().ok()?;
+    let bogomips: f64 = processor_line("bogomips")?.parse().ok()?;
     Some(TscKhz((bogomips * 500.0) as u64))
+}
+
+/// What /proc/cpuinfo tells of the first processor under a key.
+fn processor_line(key: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
 }

@@ -1,4 +1,5 @@
-//! `nestlab fork`: running copies of a lab, as it is at this moment.
+//! `nestlab fork`: running copies of a lab, as it is at this moment or as a snapshot
+//! keeps it.
 
 use crate::cli::ForkArgs;
 use crate::context::Context;
@@ -13,14 +14,15 @@ use serde_json::json;
 use std::time::Instant;
 
 pub fn run(context: &Context, args: ForkArgs) -> Result<u8, Error> {
-    let origin = match &args.of {
+    let (lab, snapshot) = meant(args.of.as_deref());
+    let origin = match lab {
         Some(name) => place::named(&context.dirs()?, name)?,
         None => context.place()?,
     };
     let forks = origin.register_forks(args.name.as_deref(), usize::from(args.count))?;
     context.block_on(async {
         let begun = Instant::now();
-        let report = match copy(&origin, &forks).await {
+        let report = match copy(&origin, &forks, snapshot).await {
             Ok(report) => report,
             Err(error) => {
                 join_all(forks.iter().map(forget)).await;
@@ -44,13 +46,30 @@ struct Fork {
     listeners: Vec<Listener>,
 }
 
-async fn copy(origin: &Place, forks: &[Place]) -> Result<ForkReport, Error> {
+/// The lab and the snapshot that `LAB@SNAPSHOT` names, either of which may be missing.
+fn meant(of: Option<&str>) -> (Option<&str>, Option<&str>) {
+    let (lab, snapshot) = match of.and_then(|of| of.split_once('@')) {
+        Some((lab, snapshot)) => (Some(lab), Some(snapshot)),
+        None => (of, None),
+    };
+    (lab.filter(|lab| !lab.is_empty()), snapshot)
+}
+
+async fn copy(
+    origin: &Place,
+    forks: &[Place],
+    snapshot: Option<&str>,
+) -> Result<ForkReport, Error> {
     let client = supervisor::ensure_running(origin, origin.known()?).await?;
     let mut labs = Vec::new();
     for fork in forks {
         labs.push(fork.known()?.id.clone());
     }
-    Ok(client.fork(&ForkRequest { labs }).await?)
+    let request = ForkRequest {
+        labs,
+        snapshot: snapshot.map(str::to_owned),
+    };
+    Ok(client.fork(&request).await?)
 }
 
 /// Forgets a lab that came to nothing.
@@ -99,11 +118,11 @@ fn tell(context: &Context, report: &ForkReport, forks: &[Fork], begun: Instant) 
             context.say(&format!("  {}", super::port::line(listener)));
         }
     }
-    context.say(&format!(
-        "Forked in {:.1} s; the lab stood still for {:.1} s",
-        begun.elapsed().as_secs_f64(),
-        report.pause_seconds
-    ));
+    let elapsed = begun.elapsed().as_secs_f64();
+    context.say(&match report.pause_seconds {
+        0.0 => format!("Forked in {elapsed:.1} s"),
+        pause => format!("Forked in {elapsed:.1} s; the lab stood still for {pause:.1} s"),
+    });
 }
 
 /// Runs a program in the network of a fork, which goes with it.
@@ -130,4 +149,17 @@ async fn remove(place: &Place) -> Result<(), Error> {
     client.destroy(&request).await?;
     supervisor::end(&client, keeper).await?;
     place.forget(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_named_after_its_lab() {
+        assert_eq!(meant(None), (None, None));
+        assert_eq!(meant(Some("a")), (Some("a"), None));
+        assert_eq!(meant(Some("a@b")), (Some("a"), Some("b")));
+        assert_eq!(meant(Some("@b")), (None, Some("b")));
+    }
 }

@@ -15,6 +15,7 @@ mod operation;
 pub mod pause;
 pub mod plan;
 pub mod port;
+pub mod snapshot;
 pub mod status;
 pub mod up;
 pub mod validate;

@@ -33,7 +33,11 @@ async fn meant(context: &Context, args: PauseArgs) -> Result<(Client, PauseReque
     for path in &args.paths {
         super::check_path(&report.status, path)?;
     }
-    Ok((client, PauseRequest { paths: args.paths }))
+    let request = PauseRequest {
+        paths: args.paths,
+        lease_seconds: None,
+    };
+    Ok((client, request))
 }
 
 fn tell(context: &Context, done: &Done, word: &str) -> Result<u8, Error> {

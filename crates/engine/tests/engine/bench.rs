@@ -118,7 +118,10 @@ impl Bench {
             std::fs::create_dir_all(self.lab_folder(lab)).unwrap();
         }
         let labs = labs.iter().map(|lab| lab.to_string()).collect();
-        self.run(self.engine.fork(&ForkRequest { labs }))
+        self.run(self.engine.fork(&ForkRequest {
+            labs,
+            snapshot: None,
+        }))
     }
 
     /// Where a lab keeps its records and disks.
@@ -379,5 +382,6 @@ pub fn after(name: &str, other: &str) -> Node {
 fn paused(names: &[&str]) -> PauseRequest {
     PauseRequest {
         paths: names.iter().map(|name| path(name)).collect(),
+        ..PauseRequest::default()
     }
 }
