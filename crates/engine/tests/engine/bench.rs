@@ -3,7 +3,8 @@
 use crate::ground::{FakeGround, Outliving};
 use nestlab_agent::{Guest, GuestConfig, guest_routes, serve_link};
 use nestlab_api::message::{
-    ForkReport, ForkRequest, ImageSource, LayerSpec, Outcome, PauseRequest, StopRequest, UpRequest,
+    ForkReport, ForkRequest, ImageSource, LayerSpec, Outcome, PauseRequest, Snapshot,
+    SnapshotRequest, StopRequest, UpRequest,
 };
 use nestlab_backend_fake::{Call, Fake};
 use nestlab_engine::{Config, Engine, Fault};
@@ -124,6 +125,36 @@ impl Bench {
         }))
     }
 
+    /// Copies what a snapshot keeps into a new lab.
+    pub fn fork_of(&self, snapshot: &str, lab: &str) -> Result<ForkReport, Fault> {
+        std::fs::create_dir_all(self.lab_folder(lab)).unwrap();
+        self.run(self.engine.fork(&ForkRequest {
+            labs: vec![lab.to_owned()],
+            snapshot: Some(snapshot.to_owned()),
+        }))
+    }
+
+    /// Keeps everything as it is.
+    pub fn save_snapshot(&self, name: Option<&str>) -> Result<Snapshot, Fault> {
+        let name = name.map(str::to_owned);
+        self.run(self.engine.save_snapshot(&SnapshotRequest { name }))
+    }
+
+    /// What is kept.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        self.engine.snapshots().unwrap()
+    }
+
+    /// Goes back to what is kept.
+    pub fn restore_snapshot(&self, name: &str) -> Result<Outcome, Fault> {
+        self.run(self.engine.restore_snapshot(name))
+    }
+
+    /// Keeps it no longer.
+    pub fn delete_snapshot(&self, name: &str) -> Result<(), Fault> {
+        self.run(self.engine.delete_snapshot(name))
+    }
+
     /// Where a lab keeps its records and disks.
     pub fn lab_folder(&self, lab: &str) -> PathBuf {
         self.folder.path().join("labs").join(lab)
@@ -146,6 +177,15 @@ impl Bench {
     /// Pauses everything that is ready, or some nodes.
     pub fn pause(&self, names: &[&str]) -> Result<Outcome, Fault> {
         self.run(self.engine.pause(&paused(names)))
+    }
+
+    /// Pauses some nodes for no longer than that.
+    pub fn pause_for(&self, names: &[&str], seconds: u64) -> Result<Outcome, Fault> {
+        let request = PauseRequest {
+            lease_seconds: Some(seconds),
+            ..paused(names)
+        };
+        self.run(self.engine.pause(&request))
     }
 
     /// Lets everything go on, or some nodes.

@@ -4,4 +4,5 @@ mod any_order;
 mod bench;
 mod forks;
 mod ground;
+mod snapshots;
 mod stories;

@@ -1,0 +1,146 @@
+//! What a snapshot keeps, and what becomes of a lab that goes back to it.
+
+use crate::bench::{Bench, node};
+use nestlab_model::NodeState;
+use std::path::PathBuf;
+
+fn kept(bench: &Bench, name: &str, file: &str) -> PathBuf {
+    let folder = bench.lab_folder("0").join("snapshots").join(name);
+    folder.join("nodes/a").join(file)
+}
+
+fn names(bench: &Bench) -> Vec<String> {
+    let snapshots = bench.snapshots().into_iter();
+    snapshots.map(|snapshot| snapshot.name).collect()
+}
+
+#[test]
+fn a_lab_goes_back_to_what_it_was() {
+    let mut bench = Bench::new(vec![node("a"), node("b")]);
+    assert!(bench.up().ok);
+    let saved = bench.save_snapshot(None).unwrap();
+    assert_eq!(saved.name, "snapshot-1");
+    assert!(saved.bytes > 0);
+    assert!(
+        saved
+            .nodes
+            .iter()
+            .all(|node| node.state == NodeState::Saved)
+    );
+    assert_eq!(bench.state("a"), NodeState::Ready);
+    assert!(kept(&bench, "snapshot-1", "machine.memory").exists());
+
+    // A node more, and one halted: all that is undone.
+    bench.put(vec![node("a"), node("b"), node("c")]);
+    assert!(bench.up().ok);
+    bench.halt().unwrap();
+    assert_eq!(bench.save_snapshot(None).unwrap().name, "snapshot-2");
+    assert!(bench.restore_snapshot("snapshot-1").unwrap().ok);
+    for name in ["a", "b"] {
+        assert_eq!(bench.state(name), NodeState::Ready);
+        assert_eq!(bench.creations(name), 1, "it was not booted again");
+    }
+    assert!(!bench.lab_folder("0").join("nodes/c").exists());
+    assert!(!bench.lab_folder("0").join("restoring").exists());
+    assert!(bench.up().ok, "a restored lab comes up like any other");
+
+    // What was halted is halted; the other snapshot is not touched by all this.
+    assert!(bench.restore_snapshot("snapshot-2").unwrap().ok);
+    assert_eq!(bench.state("a"), NodeState::Halted);
+    assert_eq!(bench.state("c"), NodeState::Halted);
+    assert!(bench.restore_snapshot("snapshot-1").unwrap().ok);
+    assert_eq!(bench.state("a"), NodeState::Ready);
+    bench.delete_snapshot("snapshot-1").unwrap();
+    assert_eq!(names(&bench), ["snapshot-2"]);
+    assert!(bench.delete_snapshot("snapshot-1").is_err());
+    bench.restart();
+    assert_eq!(bench.state("a"), NodeState::Ready);
+}
+
+#[test]
+fn a_snapshot_that_is_of_no_use_leaves_the_lab_alone() {
+    let bench = Bench::new(vec![node("a")]);
+    assert!(bench.up().ok);
+    bench.save_snapshot(Some("good")).unwrap();
+    let refused = |name: &str, words: &str| {
+        let fault = bench.restore_snapshot(name).unwrap_err();
+        assert!(fault.message.contains(words), "{fault:?}");
+        assert_eq!(bench.state("a"), NodeState::Ready);
+        assert_eq!(bench.creations("a"), 1);
+    };
+    refused("none", "no snapshot `none`");
+    refused("../snapshots/good", "no snapshot");
+    for bad in ["", ".x", "a/b"] {
+        assert!(bench.save_snapshot(Some(bad)).is_err(), "{bad:?}");
+    }
+    let taken = bench.save_snapshot(Some("good")).unwrap_err();
+    assert!(taken.message.contains("already"), "{taken:?}");
+
+    std::fs::write(kept(&bench, "good", "machine.state"), "x").unwrap();
+    refused("good", "machine.state is not what was saved");
+    assert!(bench.fork_of("good", "1").is_err());
+}
+
+#[test]
+fn a_snapshot_is_forked_without_its_lab() {
+    let bench = Bench::new(vec![node("a")]);
+    assert!(bench.up().ok);
+    bench.save_snapshot(Some("then")).unwrap();
+    bench.halt().unwrap();
+    let report = bench.fork_of("then", "1").unwrap();
+    assert_eq!(report.pause_seconds, 0.0);
+    assert_eq!(bench.state("a"), NodeState::Halted);
+    bench.delete_snapshot("then").unwrap();
+    let fork = bench.moved_to("1");
+    assert_eq!(fork.state("a"), NodeState::Saved);
+    assert!(fork.up().ok);
+    assert_eq!(fork.creations("a"), 1, "it goes on");
+}
+
+#[test]
+fn half_a_snapshot_is_none() {
+    let mut bench = Bench::new(vec![node("a")]);
+    assert!(bench.up().ok);
+    let part = bench.lab_folder("0").join("snapshots/.half");
+    std::fs::create_dir_all(part.join("nodes")).unwrap();
+    assert!(names(&bench).is_empty());
+    bench.restart();
+    assert!(!part.exists(), "it goes with the supervisor that left it");
+
+    // Nor is one that cannot be written; the lab goes on.
+    std::fs::write(bench.lab_folder("0").join("snapshots/.full"), "in the way").unwrap();
+    assert!(bench.save_snapshot(Some("full")).is_err());
+    assert!(names(&bench).is_empty());
+    assert_eq!(bench.state("a"), NodeState::Ready);
+    assert!(bench.fake.paused().is_empty());
+}
+
+#[test]
+fn what_was_left_frozen_goes_on() {
+    let mut bench = Bench::new(vec![node("a"), node("b")]);
+    assert!(bench.up().ok);
+    bench.pause(&[]).unwrap();
+    let frozen = r#"{"version": 1, "nodes": ["a"]}"#;
+    std::fs::write(bench.lab_folder("0").join("frozen.json"), frozen).unwrap();
+    bench.restart();
+    bench.until(|| bench.state("a") == NodeState::Ready);
+    assert_eq!(bench.state("b"), NodeState::Paused, "it was before");
+    bench.until(|| !bench.lab_folder("0").join("frozen.json").exists());
+}
+
+#[test]
+fn a_pause_with_a_lease_ends_by_itself() {
+    let bench = Bench::new(vec![node("a"), node("b")]);
+    assert!(bench.up().ok);
+    bench.pause_for(&["a"], 1).unwrap();
+    bench.pause(&["b"]).unwrap();
+    bench.until(|| bench.state("a") == NodeState::Ready);
+    assert_eq!(bench.state("b"), NodeState::Paused);
+
+    // One that somebody has ended before says nothing about the next.
+    bench.pause_for(&["a"], 1).unwrap();
+    bench.unpause(&["a"]).unwrap();
+    bench.pause(&["a"]).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1300));
+    assert_eq!(bench.state("a"), NodeState::Paused);
+}
