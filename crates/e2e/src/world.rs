@@ -253,14 +253,38 @@ impl World {
         host::kill(pid, "KILL");
     }
 
+    /// Ends all labs of this world as a power failure does: what was in memory alone
+    /// is gone.
+    pub fn lose_power(&self) {
+        for id in self.lab_ids() {
+            for _ in 0..50 {
+                let left = host::processes_with(&id);
+                if left.is_empty() {
+                    break;
+                }
+                left.iter().for_each(|(pid, _)| host::kill(*pid, "KILL"));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            for user in [host::user_id(), USER] {
+                let memory = format!("/dev/shm/nestlab-{user}/{id}");
+                let _ = std::fs::remove_dir_all(memory);
+            }
+        }
+    }
+
+    /// Where a lab keeps what outlives a reboot.
+    pub fn lab_folder(&self, id: &str) -> PathBuf {
+        self.path().join("state/nestlab/labs").join(id)
+    }
+
     /// What the labs' supervisors noticed of guests that died or stood still
     /// though nobody touched them.
     pub fn emulator_faults(&self) -> Vec<String> {
-        let labs = self.path().join("state/nestlab/labs");
+        let log = |id: String| self.lab_folder(&id).join("supervisor.log");
         let logs = self
             .lab_ids()
             .into_iter()
-            .filter_map(|id| std::fs::read_to_string(labs.join(id).join("supervisor.log")).ok());
+            .filter_map(|id| std::fs::read_to_string(log(id)).ok());
         logs.flat_map(|log| log.lines().map(String::from).collect::<Vec<_>>())
             .filter(|line| EMULATOR_FAULTS.iter().any(|words| line.contains(words)))
             .collect()
@@ -322,20 +346,7 @@ impl Default for World {
 impl Drop for World {
     /// A failed test must not leave machines behind either.
     fn drop(&mut self) {
-        for id in self.lab_ids() {
-            for _ in 0..50 {
-                let left = host::processes_with(&id);
-                if left.is_empty() {
-                    break;
-                }
-                left.iter().for_each(|(pid, _)| host::kill(*pid, "KILL"));
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            for user in [host::user_id(), USER] {
-                let memory = format!("/dev/shm/nestlab-{user}/{id}");
-                let _ = std::fs::remove_dir_all(memory);
-            }
-        }
+        self.lose_power();
         for place in &self.mounted {
             let _ = Command::new("umount").arg("--lazy").arg(place).status();
         }
