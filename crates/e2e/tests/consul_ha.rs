@@ -112,6 +112,7 @@ fn the_cluster_lives(world: &World) {
         "two levels down"
     );
 
+    a_snapshot_brings_the_old_key_back(world, &lab, &servers);
     a_fork_goes_its_own_way(world, &lab, &servers);
     a_new_leader_follows_a_dead_one(world, &lab, &servers);
 
@@ -127,6 +128,23 @@ fn the_cluster_lives(world: &World) {
 
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
+}
+
+fn a_snapshot_brings_the_old_key_back(world: &World, lab: &Path, servers: &[&str]) {
+    let consul = |via: &str, args: &[&str]| {
+        let argv = [&["exec", via, "--", "consul"], args].concat();
+        world.run(lab, &argv)
+    };
+    world.run(lab, &["snapshot", "save", "blue"]).ok();
+    world.eventually("the key is changed", PATIENCE, || {
+        consul(servers[1], &["kv", "put", "color", "red"]).code == 0
+    });
+    world.run(lab, &["snapshot", "restore", "blue"]).ok();
+    world.eventually("the old key is read", PATIENCE, || {
+        let read = consul(servers[2], &["kv", "get", "color"]);
+        read.stdout.contains("blue")
+    });
+    world.run(lab, &["snapshot", "delete", "blue"]).ok();
 }
 
 /// A copy of the running cluster is a cluster, and what is written there stays there.
