@@ -116,7 +116,8 @@ fn goes_back(world: &World) {
     lab.run(&["exec", "-d", "pal", "--", "sh", "-c", &throw])
         .ok();
     world.eventually("the ball is thrown", PATIENCE, || {
-        lab.inside("pal", "cat /run/count 2>/dev/null || true") != ""
+        !lab.inside("pal", "cat /run/count 2>/dev/null || true")
+            .is_empty()
     });
 
     lab.write("old");
