@@ -35,5 +35,11 @@ pub(crate) fn version(role: &str, lab_id: Option<String>) -> Version {
             .ok()
             .and_then(|process| process.resident_bytes()),
         lab_id,
+        systemd: has_systemd(),
     }
+}
+
+/// As sd_booted(3).
+pub(crate) fn has_systemd() -> bool {
+    std::path::Path::new("/run/systemd/system").is_dir()
 }

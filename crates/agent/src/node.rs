@@ -50,6 +50,7 @@ pub async fn run_node(config: NodeConfig) {
         run_dir: config.run_dir.join("vm"),
         blobs,
         memory: None,
+        templates: None,
     };
     let qemu = Qemu::new(kit_qemu_command(&config.kit_dir));
     let ground = GuestGround::new(config.kit_dir);

@@ -15,7 +15,7 @@ pub(crate) use ports::Ports;
 
 use crate::layer::{self, Level};
 use nestlab_backend_qemu::Qemu;
-use nestlab_engine::{Config, Engine, Fault, HostGround};
+use nestlab_engine::{Config, Engine, Fault, HostGround, Templates};
 use nestlab_image::{KitSources, Store};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,8 @@ pub struct SupervisorConfig {
     pub memory_dir: PathBuf,
     /// The image store.
     pub store_dir: PathBuf,
+    /// What templates may take on disk, in bytes; 0 for none.
+    pub template_budget: u64,
     /// This program, which is also the keeper and the agent.
     pub program: PathBuf,
     /// The init for minimal images.
@@ -114,6 +116,10 @@ fn engine(config: &SupervisorConfig) -> Result<Engine, Fault> {
         run_dir: config.run_dir.clone(),
         blobs: config.state_dir.join("blobs"),
         memory: Some(config.memory_dir.clone()),
+        templates: (config.template_budget > 0).then(|| Templates {
+            folder: config.store_dir.join("templates"),
+            budget: config.template_budget,
+        }),
     };
     let qemu = Qemu::new(vec!["qemu-system-x86_64".into()]);
     Ok(Engine::new(place, Arc::new(ground), vec![Arc::new(qemu)]))

@@ -30,6 +30,9 @@ pub struct Version {
     pub resident_bytes: Option<u64>,
     /// The lab's id, as far as the level knows it.
     pub lab_id: Option<String>,
+    /// Whether systemd is the level's PID 1 (sd_booted(3)).
+    #[serde(default)]
+    pub systemd: bool,
 }
 
 /// `PUT /v1/layer`: what shall stand at this level.
@@ -53,6 +56,13 @@ pub struct LayerSpec {
     /// What earlier runs proved, by chain.
     #[serde(default)]
     pub proved: BTreeMap<String, serde_json::Value>,
+    /// Whether machines may start from templates.
+    #[serde(default = "yes")]
+    pub templates: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Where a level finds an image.
@@ -84,6 +94,13 @@ pub struct UpRequest {
     /// Whether provisioners run.
     #[serde(default)]
     pub provision: ProvisionChoice,
+    /// Start no machine from a template, and make none.
+    #[serde(default)]
+    pub cold: bool,
+    /// Go no further than until agents answer, and leave all standing still there:
+    /// for a template of what is above.
+    #[serde(default)]
+    pub boot_only: bool,
 }
 
 /// Which provisioners run.
@@ -254,6 +271,10 @@ pub struct InterfaceConfig {
     pub address: ipnet::IpNet,
     /// Its MTU in bytes.
     pub mtu: u16,
+    /// The Ethernet address that the card was made with, if that is another: it is
+    /// given its own then.
+    #[serde(default)]
+    pub was: Option<String>,
 }
 
 /// A line of /etc/hosts.

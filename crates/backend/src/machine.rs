@@ -133,8 +133,7 @@ pub trait Machine: Send + Sync {
     async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError>;
 
     /// Writes the memory of a paused machine, which is in a file or began from what
-    /// one holds, to a new file: one from which machines can begin. It is on disk
-    /// when this returns.
+    /// one holds, to a new file: one from which machines can begin.
     ///
     /// # Errors
     /// No file has to do with its memory, or the new one cannot be written; it is

@@ -134,6 +134,9 @@ pub struct UpArgs {
     /// Run no provisioners
     #[arg(long)]
     pub no_provision: bool,
+    /// Boot every machine, even if there is a template to start it from
+    #[arg(long)]
+    pub cold: bool,
     /// Wait until everything is ready (the default)
     #[arg(long, overrides_with = "no_wait")]
     pub wait: bool,

@@ -7,6 +7,7 @@
 use crate::cli::Global;
 use crate::error::{Code, Error};
 use nestlab_api::client::Client;
+use nestlab_model::ByteSize;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -38,6 +39,8 @@ pub struct Dirs {
     pub runtime: PathBuf,
     /// Memory of machines, on a tmpfs.
     pub memory: PathBuf,
+    /// What templates may take in the store.
+    pub template_budget: ByteSize,
 }
 
 impl Dirs {
@@ -53,6 +56,7 @@ impl Dirs {
             store,
             runtime: runtime_dir(),
             memory: PathBuf::from(format!("/dev/shm/nestlab-{}", user_id())),
+            template_budget: template_budget()?,
         })
     }
 
@@ -96,6 +100,21 @@ impl Dirs {
         records.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         records
     }
+}
+
+/// What templates may take on disk: `NESTLAB_TEMPLATES`, as `8GiB`, or `0` for none.
+fn template_budget() -> Result<ByteSize, Error> {
+    const VARIABLE: &str = "NESTLAB_TEMPLATES";
+    let Ok(text) = std::env::var(VARIABLE) else {
+        return Ok(ByteSize::gib(4));
+    };
+    if text == "0" {
+        return Ok(ByteSize::bytes(0));
+    }
+    text.parse().map_err(|error| {
+        let message = format!("{VARIABLE}={text}: {error}");
+        Error::new(Code::Usage, message).hint("Give a size such as `8GiB`, or `0` for no templates")
+    })
 }
 
 /// A folder named by a variable, if it is absolute.
@@ -464,6 +483,7 @@ mod tests {
                 store: base.join("store"),
                 runtime: base.join("run"),
                 memory: base.join("memory"),
+                template_budget: ByteSize::bytes(0),
             };
             let record = dirs
                 .records()

@@ -25,6 +25,9 @@ struct SupervisorArgs {
     /// The image store.
     #[arg(long)]
     store: PathBuf,
+    /// What templates may take on disk, in bytes.
+    #[arg(long, default_value_t = 0)]
+    templates: u64,
     /// The lab's id.
     lab_id: String,
 }
@@ -73,6 +76,7 @@ fn start_supervisor(args: SupervisorArgs, program: PathBuf, init: PathBuf) -> Ex
         run_dir: args.run,
         memory_dir: args.memory,
         store_dir: args.store,
+        template_budget: args.templates,
         program,
         init,
     };

@@ -115,6 +115,8 @@ fn spawn(place: &Place, record: &Record, log: &Path) -> Result<tokio::process::C
         .arg(place.dirs.lab_memory(&record.id))
         .arg("--store")
         .arg(&place.dirs.store)
+        .arg("--templates")
+        .arg(place.dirs.template_budget.as_bytes().to_string())
         .arg(&record.id)
         // Not the lab's folder, which may be moved or removed meanwhile.
         .current_dir("/")

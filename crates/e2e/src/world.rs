@@ -272,6 +272,11 @@ impl World {
         }
     }
 
+    /// Removes all templates from the store that the worlds share.
+    pub fn forget_templates(&self) {
+        let _ = std::fs::remove_dir_all(self.store.join("templates"));
+    }
+
     /// Where a lab keeps what outlives a reboot.
     pub fn lab_folder(&self, id: &str) -> PathBuf {
         self.path().join("state/nestlab/labs").join(id)

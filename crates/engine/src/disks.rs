@@ -92,6 +92,22 @@ pub(crate) fn copy(from: &Path, node: &Node, to: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Copies what a node has written to its disks since they were made: of a node of
+/// which nothing was ever frozen.
+pub(crate) fn copy_written(from: &Path, node: &Node, to: &Path) -> Result<(), Fault> {
+    for disk in present(from, node) {
+        let name = active(&disk);
+        let copied = std::fs::copy(from.join(&name), to.join(&name));
+        copied.map_err(Fault::io(format!("Cannot copy the disk {name}")))?;
+    }
+    Ok(())
+}
+
+/// Whether a node has any disk.
+pub(crate) fn any(folder: &Path) -> bool {
+    folder.join(active("root")).exists()
+}
+
 /// The names of a node's own disks that have been made.
 fn present(folder: &Path, node: &Node) -> Vec<String> {
     let extra = node.disks.iter().map(|disk| disk.name.to_string());

@@ -5,6 +5,7 @@ use crate::node::Begun;
 use crate::record;
 use crate::support::SupportTable;
 use crate::targets::{self, Targets};
+use crate::template::Templates;
 use crate::{BaseImage, ConsoleSession, Fault, Ground, KitParts, Progress};
 use futures::future::join_all;
 use nestlab_api::client::Client;
@@ -32,6 +33,8 @@ pub struct Config {
     /// A folder on a tmpfs for the memory of machines, beside those of other labs;
     /// `None` where machines keep their memory to themselves.
     pub memory: Option<PathBuf>,
+    /// Where templates are kept; `None` for none.
+    pub templates: Option<Templates>,
 }
 
 /// The engine of one layer. Clones are handles to the same one.
@@ -259,16 +262,19 @@ impl Engine {
         join_all(nodes.map(|node| {
             let inner = UpRequest {
                 paths: wanted[&node.name].clone(),
-                provision: request.provision.clone(),
+                ..request.clone()
             };
             self.bring_up(node, inner, &begun)
         }))
         .await;
+        let arrived = match request.boot_only {
+            true => NodeState::Paused,
+            false => NodeState::Ready,
+        };
         let status = self.status().await;
-        let ok = wanted.keys().all(|name| {
-            self.cell(name)
-                .is_ok_and(|cell| cell.state() == NodeState::Ready)
-        });
+        let ok = wanted
+            .keys()
+            .all(|name| self.cell(name).is_ok_and(|cell| cell.state() == arrived));
         Ok(Outcome { ok, status })
     }
 

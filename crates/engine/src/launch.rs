@@ -5,11 +5,19 @@ use crate::console::ConsoleHub;
 use crate::engine::Engine;
 use crate::{BaseImage, Fault, KitParts, disks, link, lower};
 use nestlab_backend::{BootSpec, Disk, DiskFormat, Machine, MachineSpec, Nic};
-use nestlab_model::{EventKind, FileSource, Node, NodeState, Stage};
+use nestlab_model::{Accelerator, EventKind, FileSource, Node, NodeState, Stage};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{OwnedMutexGuard, oneshot};
+
+/// What a node's machine is made from.
+pub(crate) struct Parts {
+    pub kit: KitParts,
+    pub base: BaseImage,
+    /// The images of everything that stands inside it.
+    pub inner: Vec<BaseImage>,
+}
 
 impl Engine {
     /// Starts a node's machine. If the caller goes away in the middle, the
@@ -19,22 +27,14 @@ impl Engine {
         &self,
         cell: &Arc<NodeCell>,
         node: &Node,
+        parts: &Parts,
         work: &Arc<OwnedMutexGuard<()>>,
     ) -> Result<Live, (Stage, Fault)> {
-        let image = async {
-            cell.enter_stage(Stage::Image);
-            let progress = self.progress(cell, Stage::Image);
-            let kit = self.kit(&progress).await?;
-            let base = self.image(&node.image, &progress).await?;
-            let inner = lower::find_images(self, node, &progress).await?;
-            Ok((kit, base, inner.into_values().collect::<Vec<_>>()))
-        };
-        let (kit, base, inner) = image.await.map_err(|fault| (Stage::Image, fault))?;
         cell.enter_stage(Stage::Disks);
-        let own = disks::prepare(cell, node, &base).map_err(|fault| (Stage::Disks, fault))?;
+        let own = disks::prepare(cell, node, &parts.base).map_err(|fault| (Stage::Disks, fault))?;
         cell.enter_stage(Stage::Launch);
         let spec = self
-            .machine_spec(cell, node, &kit, own, &inner)
+            .machine_spec(cell, node, parts, own)
             .await
             .map_err(|fault| (Stage::Launch, fault))?;
         self.create(cell, node, spec, work.clone())
@@ -42,14 +42,32 @@ impl Engine {
             .map_err(|fault| (Stage::Launch, fault))
     }
 
-    async fn machine_spec(
+    /// Finds what a node's machine is made from, making it where this level can.
+    pub(crate) async fn parts(
+        &self,
+        cell: &NodeCell,
+        node: &Node,
+    ) -> Result<Parts, (Stage, Fault)> {
+        cell.enter_stage(Stage::Image);
+        let progress = self.progress(cell, Stage::Image);
+        let find = async {
+            let inner = lower::find_images(self, node, &progress);
+            Ok(Parts {
+                kit: self.kit(&progress).await?,
+                base: self.image(&node.image, &progress).await?,
+                inner: inner.await?.into_values().collect(),
+            })
+        };
+        find.await.map_err(|fault| (Stage::Image, fault))
+    }
+
+    /// Decides what a node runs on, and says so.
+    pub(crate) async fn tell_accelerator(
         &self,
         cell: &NodeCell,
         node: &Node,
         kit: &KitParts,
-        own: Vec<Disk>,
-        inner: &[BaseImage],
-    ) -> Result<MachineSpec, Fault> {
+    ) -> Result<Accelerator, Fault> {
         let backend = self.backend(node)?;
         let choice = self.choose_accelerator(&backend, node, kit).await?;
         cell.tell(EventKind::Accelerator {
@@ -57,6 +75,17 @@ impl Engine {
             reason: choice.note.clone(),
         });
         cell.amend(node, |record| record.accelerator_note = choice.note.clone())?;
+        Ok(choice.accelerator)
+    }
+
+    async fn machine_spec(
+        &self,
+        cell: &NodeCell,
+        node: &Node,
+        parts: &Parts,
+        own: Vec<Disk>,
+    ) -> Result<MachineSpec, Fault> {
+        let accelerator = self.tell_accelerator(cell, node, &parts.kit).await?;
         let spec = self.spec()?;
         Ok(MachineSpec {
             lab_id: spec.lab_id.clone(),
@@ -64,17 +93,21 @@ impl Engine {
             run_dir: cell.run_dir.clone(),
             cpus: node.cpus,
             memory: node.memory,
-            accelerator: choice.accelerator,
+            accelerator,
             nested: node.nested,
             balloon: node.balloon,
-            boot: BootSpec {
-                kernel: self.boot_file(&node.boot.kernel, &kit.kernel)?,
-                initrd: self.boot_file(&node.boot.initrd, &kit.initramfs)?,
-                cmdline: node.boot.cmdline.clone().unwrap_or_default(),
-            },
-            disks: all_disks(own, kit, inner),
+            boot: self.boot(node, &parts.kit)?,
+            disks: all_disks(own, parts),
             nics: self.nics(&spec, node).await?,
             memory_file: self.memory_file(cell, node),
+        })
+    }
+
+    pub(crate) fn boot(&self, node: &Node, kit: &KitParts) -> Result<BootSpec, Fault> {
+        Ok(BootSpec {
+            kernel: self.boot_file(&node.boot.kernel, &kit.kernel)?,
+            initrd: self.boot_file(&node.boot.initrd, &kit.initramfs)?,
+            cmdline: node.boot.cmdline.clone().unwrap_or_default(),
         })
     }
 
@@ -188,7 +221,8 @@ async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>, in_care: ones
 
 /// The node's own disks, then what is shared read-only: the kit, and the images
 /// of everything that stands inside.
-fn all_disks(own: Vec<Disk>, kit: &KitParts, inner: &[BaseImage]) -> Vec<Disk> {
+pub(crate) fn all_disks(own: Vec<Disk>, parts: &Parts) -> Vec<Disk> {
+    let kit = &parts.kit;
     let shared = |serial: String, path: &Path, format| Disk {
         serial,
         path: path.to_owned(),
@@ -198,7 +232,7 @@ fn all_disks(own: Vec<Disk>, kit: &KitParts, inner: &[BaseImage]) -> Vec<Disk> {
     let mut disks = own;
     disks.push(shared(kit.serial.clone(), &kit.disk, DiskFormat::Raw));
     let mut seen = BTreeSet::new();
-    for image in inner {
+    for image in &parts.inner {
         if seen.insert(image.digest) {
             disks.push(shared(image.serial(), &image.path, image.format));
         }

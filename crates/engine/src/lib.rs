@@ -34,13 +34,16 @@ mod record;
 mod resume;
 mod save;
 mod snapshot;
+mod start;
 mod status;
 mod still;
 mod stop;
 mod support;
 mod targets;
+mod template;
 
 pub use console::{ConsoleHub, ConsoleSession};
 pub use engine::{Config, Engine};
 pub use fault::Fault;
 pub use ground::{BaseImage, Ground, GuestGround, HostGround, KitParts, Progress};
+pub use template::Templates;

@@ -58,6 +58,7 @@ pub(crate) async fn send(
         kit: Some(engine.kit(&|_| {}).await?.serial),
         chain: format!("{} > {accelerator} {}", engine.chain().await, node.nested),
         proved: engine.proved(),
+        templates: upper.templates,
     };
     agent
         .put_layer(&spec)

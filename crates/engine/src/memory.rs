@@ -63,6 +63,13 @@ pub(crate) async fn lay_down(cell: &NodeCell, live: &Live, rest: Rest) -> Option
         Rest::Disk => drop(std::fs::remove_file(&part)),
     }
     let written = live.machine.write_memory(&part).await;
+    if let (Ok(()), Rest::Disk) = (&written, rest)
+        && let Err(error) = nestlab_sys::disk::sync(&part)
+    {
+        tracing::warn!(%error, path = %cell.path, "memory cannot be brought to disk");
+        let _ = std::fs::remove_file(&part);
+        return None;
+    }
     // A machine that began from an older one keeps that, under no name of ours.
     match written.map(|()| std::fs::rename(&part, &path)) {
         Ok(Ok(())) => Some(path),

@@ -2,12 +2,13 @@
 
 use crate::cell::{Boot, Live, NodeCell};
 use crate::engine::Engine;
-use crate::record::NodeRecord;
+use crate::start::Started;
 use crate::{Fault, lower, probe, provision};
 use nestlab_api::client::Client;
 use nestlab_api::message::{
     Configure, HostEntry, InterfaceConfig, LayerSpec, ProvisionChoice, UpRequest,
 };
+use nestlab_backend::MachineSpec;
 use nestlab_model::{DependencyCondition, EventKind, Node, NodeName, NodeState, Stage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 const BOOT_DEADLINE: Duration = Duration::from_secs(300);
 
 /// How long a guest that went silent in the middle may take to come back.
-const RESTART: Duration = Duration::from_secs(60);
+pub(super) const RESTART: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Brings one node up. Its state tells how that went.
@@ -45,7 +46,7 @@ impl Engine {
         };
         tokio::select! {
             result = rise.run() => match result {
-                Ok(()) => cell.enter(NodeState::Ready),
+                Ok(state) => cell.enter(state),
                 Err((stage, fault)) => cell.enter(fault.at(stage)),
             },
             _ = interrupts.changed() => {}
@@ -75,7 +76,10 @@ impl Engine {
     ) -> Result<(), Fault> {
         let spec = self.spec()?;
         let resolver = self.0.ground.resolver().await;
-        let identity = identity(&spec, cell, node, resolver);
+        let mut identity = identity(&spec, cell, node, resolver);
+        if let Some(live) = cell.live() {
+            name_cards(&mut identity, &live.machine.record().spec);
+        }
         let cannot =
             |error| Fault::caused(format!("Cannot configure node `{}`", cell.path), &error);
         agent.configure(&identity).await.map_err(cannot)?;
@@ -146,22 +150,24 @@ impl Drop for Interrupted<'_> {
     }
 }
 
-type Step<T> = Result<T, (Stage, Fault)>;
+pub(super) type Step<T> = Result<T, (Stage, Fault)>;
 
 /// The way up of one node.
-struct Rise<'a> {
-    engine: &'a Engine,
-    cell: &'a Arc<NodeCell>,
-    node: &'a Node,
-    request: UpRequest,
+pub(super) struct Rise<'a> {
+    pub engine: &'a Engine,
+    pub cell: &'a Arc<NodeCell>,
+    pub node: &'a Node,
+    pub request: UpRequest,
     begun: &'a Begun,
     /// The node's lock. Shared with a launch, which may outlast this.
-    work: Arc<OwnedMutexGuard<()>>,
+    pub work: Arc<OwnedMutexGuard<()>>,
 }
 
 impl Rise<'_> {
-    async fn run(&self) -> Step<()> {
-        self.at(Stage::Waiting, self.wait_for_others()).await?;
+    async fn run(&self) -> Step<NodeState> {
+        if !self.request.boot_only {
+            self.at(Stage::Waiting, self.wait_for_others()).await?;
+        }
         let live = match self.cell.live_now() {
             Some(live) => {
                 self.note_changes();
@@ -169,11 +175,10 @@ impl Rise<'_> {
                     .await?;
                 live
             }
-            None if self.slept() => match self.wake_up().await? {
-                Woken::Whole => return Ok(()),
-                Woken::InPart(live) => live,
+            None => match self.start().await? {
+                Started::Whole => return Ok(NodeState::Ready),
+                Started::Machine(live) => live,
             },
-            None => self.start().await?,
         };
         let mut boots = self.cell.watch_boots();
         loop {
@@ -183,7 +188,7 @@ impl Rise<'_> {
             // waited for; a guest that restarts is set up from the start.
             let failed = tokio::select! {
                 biased;
-                done = self.set_up(&live) => match done {
+                done = self.go_through(&live) => match done {
                     Err(failed) if live.agent_now().is_none() => failed,
                     done => return done,
                 },
@@ -202,53 +207,11 @@ impl Rise<'_> {
         }
     }
 
-    /// Starts the machine: from what was saved, or from power-on.
-    async fn start(&self) -> Step<Live> {
-        let saved = self.cell.record().and_then(|record| record.saved);
-        let Some(spec) = saved else {
-            return self.engine.launch(self.cell, self.node, &self.work).await;
-        };
-        self.note_changes();
-        self.at(Stage::Launch, async {
-            let (cell, work) = (self.cell, self.work.clone());
-            let restored = self.engine.restore_saved(cell, self.node, spec, work);
-            let live = restored.await?;
-            crate::pause::wake(cell, &live).await?;
-            Ok(live)
-        })
-        .await
-    }
-
-    /// Whether the node was ready when it was saved, and is as the file says.
-    fn slept(&self) -> bool {
-        let as_it_was = |record: NodeRecord| {
-            record.saved.is_some() && record.ready && record.node == *self.node
-        };
-        self.cell.record().is_some_and(as_it_was)
-            && self.request.provision != ProvisionChoice::Force
-    }
-
-    /// Lets a node go on from where it was saved: of what it was, only its place
-    /// and the time have changed.
-    async fn wake_up(&self) -> Step<Woken> {
-        let live = self.start().await?;
-        self.at(Stage::Configure, async {
-            self.engine.set_right(self.cell, &live).await?;
-            self.cell.amend(self.node, |record| record.ready = true)
-        })
-        .await?;
-        Ok(match self.inside_is_ready(&live).await {
-            true => Woken::Whole,
-            false => Woken::InPart(live),
-        })
-    }
-
-    async fn inside_is_ready(&self, live: &Live) -> bool {
-        self.node.inside.is_empty()
-            || match live.agent_now() {
-                Some(agent) => stands(&agent).await,
-                None => false,
-            }
+    async fn go_through(&self, live: &Live) -> Step<NodeState> {
+        match self.request.boot_only {
+            true => self.only_boot(live).await,
+            false => self.set_up(live).await.map(|()| NodeState::Ready),
+        }
     }
 
     async fn set_up(&self, live: &Live) -> Step<()> {
@@ -270,19 +233,23 @@ impl Rise<'_> {
         .await
     }
 
-    async fn at<T>(&self, stage: Stage, step: impl Future<Output = Result<T, Fault>>) -> Step<T> {
+    pub(super) async fn at<T>(
+        &self,
+        stage: Stage,
+        step: impl Future<Output = Result<T, Fault>>,
+    ) -> Step<T> {
         self.cell.enter_stage(stage);
         step.await.map_err(|fault| (stage, fault))
     }
 
-    fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> Stage {
         match self.cell.state() {
             NodeState::Starting { stage } => stage,
             _ => Stage::Boot,
         }
     }
 
-    fn ended(&self, description: &str) -> Fault {
+    pub(super) fn ended(&self, description: &str) -> Fault {
         Fault::new(format!(
             "The machine of node `{}` has ended: {description}",
             self.cell.path
@@ -294,7 +261,7 @@ impl Rise<'_> {
     }
 
     /// Says which changes of the file a running machine cannot take up.
-    fn note_changes(&self) {
+    pub(super) fn note_changes(&self) {
         let Some(record) = self.cell.record() else {
             return;
         };
@@ -337,7 +304,7 @@ impl Rise<'_> {
         self.engine.tell_identity(self.cell, self.node, agent).await
     }
 
-    async fn wait_for_agent(&self, live: &Live) -> Result<Client, Fault> {
+    pub(super) async fn wait_for_agent(&self, live: &Live) -> Result<Client, Fault> {
         let mut agent = live.agent.clone();
         let answered = tokio::time::timeout(BOOT_DEADLINE, agent.wait_for(Option::is_some)).await;
         match answered {
@@ -406,16 +373,8 @@ impl Rise<'_> {
     }
 }
 
-/// What a node is that has woken.
-enum Woken {
-    /// As it was when it was saved.
-    Whole,
-    /// Something inside it is not ready.
-    InPart(Live),
-}
-
 /// Whether everything inside a node is ready.
-async fn stands(agent: &Client) -> bool {
+pub(super) async fn stands(agent: &Client) -> bool {
     let report = agent.layer().await;
     report.is_ok_and(|report| !report.status.nodes.is_empty() && report.status.all_ready())
 }
@@ -456,6 +415,7 @@ fn identity(
             mac: endpoint.mac.to_string(),
             address: endpoint.address,
             mtu: network.mtu,
+            was: None,
         })
     });
     let hosts = nestlab_network::hosts(&spec.layer, &node.name)
@@ -478,6 +438,17 @@ fn identity(
         entropy: entropy(),
         lab_id: spec.lab_id.clone(),
         path: cell.path.clone(),
+    }
+}
+
+/// Tells by which addresses the cards are found that have not theirs yet: a clone's
+/// are those of its template.
+fn name_cards(identity: &mut Configure, machine: &MachineSpec) {
+    for (interface, nic) in identity.interfaces.iter_mut().zip(&machine.nics) {
+        let built_in = nic.mac.to_string();
+        if built_in != interface.mac {
+            interface.was = Some(built_in);
+        }
     }
 }
 

@@ -171,7 +171,13 @@ impl Engine {
         let programs = self.programs().await;
         let check = move || {
             Manifest::read(&folder)?.check(&folder, &lab_id, &programs)?;
-            Still::read(&folder)
+            let still = Still::read(&folder)?;
+            let gone = still.needs().find(|path| !path.exists());
+            if let Some(gone) = gone {
+                let message = format!("It needs {}, which is gone", gone.display());
+                return Err(Fault::new(message));
+            }
+            Ok(still)
         };
         let opened = blocking(check).await;
         opened.map_err(|fault| fault.while_doing(format!("The snapshot `{name}` is of no use")))

@@ -114,6 +114,19 @@ impl Still {
         Ok(Self { spec, nodes })
     }
 
+    /// Files that its machines need and that are not in its folder: images and kit.
+    pub fn needs(&self) -> impl Iterator<Item = &Path> {
+        let saved = self
+            .nodes
+            .iter()
+            .filter_map(|node| node.record.saved.as_ref());
+        saved.flat_map(|spec| {
+            let shared = spec.disks.iter().filter(|disk| disk.read_only);
+            let boot = [spec.boot.kernel.as_path(), spec.boot.initrd.as_path()];
+            shared.map(|disk| disk.path.as_path()).chain(boot)
+        })
+    }
+
     /// Makes a copy.
     pub fn copy_to(&self, home: &Home) -> Result<(), Fault> {
         let mut copy = LayerSpec {

@@ -130,8 +130,9 @@ impl Store {
         Ok(Digest(hasher.finalize().into()))
     }
 
-    /// Removes every kit but the one that was asked for last.
-    pub(crate) async fn prune_kits(&self) -> Result<ByteSize, ImageError> {
+    /// Removes every kit but the one that was asked for last and those that these
+    /// kernels are of.
+    pub(crate) async fn prune_kits(&self, kernels: &[PathBuf]) -> Result<ByteSize, ImageError> {
         let _lock = self.lock("kit").await?;
         let folder = self.root().join("kits");
         let entries = std::fs::read_dir(&folder)
@@ -151,6 +152,7 @@ impl Store {
             .collect();
         kits.sort();
         kits.pop();
+        kits.retain(|(_, kit)| !kernels.iter().any(|kernel| kernel.starts_with(kit)));
         let mut freed = ByteSize::ZERO;
         for (_, path) in kits {
             let files = std::fs::read_dir(&path).into_iter().flatten().flatten();

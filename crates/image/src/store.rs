@@ -3,6 +3,7 @@
 //! ```text
 //! images/DIGEST/{disk.raw|disk.qcow2, image.json}
 //! kits/…          see `kit`
+//! templates/…     the engine's: machines that have booted
 //! locks/          one file per thing that is being made
 //! memos/          digests of large files, by number, size and time
 //! downloads/      parts of files that are being fetched
@@ -200,12 +201,17 @@ impl Store {
     }
 
     /// Removes every image that is not in use, every kit but the one that was
-    /// asked for last, and what is half-made. Returns how much room that gave.
+    /// asked for last and those that these kernels are of, all templates, and what
+    /// is half-made. Returns how much room that gave.
     /// A machine that still runs on a removed file keeps it until it ends.
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub async fn prune(&self, in_use: &[Digest]) -> Result<ByteSize, ImageError> {
+    pub async fn prune(
+        &self,
+        in_use: &[Digest],
+        kernels: &[PathBuf],
+    ) -> Result<ByteSize, ImageError> {
         self.sweep();
         let mut freed = ByteSize::ZERO;
         for image in self.list()? {
@@ -218,7 +224,28 @@ impl Store {
             freed = freed.saturating_add(image.disk_usage());
             remove(&self.image_folder(&image.digest))?;
         }
-        Ok(freed.saturating_add(self.prune_kits().await?))
+        freed = freed.saturating_add(self.prune_templates()?);
+        Ok(freed.saturating_add(self.prune_kits(kernels).await?))
+    }
+
+    /// Removes templates, which are made again when they are wanted. Their clones
+    /// have their own names for what they need.
+    fn prune_templates(&self) -> Result<ByteSize, ImageError> {
+        let mut freed = ByteSize::ZERO;
+        let entries = std::fs::read_dir(self.root.join("templates"));
+        for template in entries.into_iter().flatten().flatten() {
+            let path = template.path();
+            if template.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let files = std::fs::read_dir(&path).into_iter().flatten().flatten();
+            let blocks: u64 = files
+                .filter_map(|file| Some(file.metadata().ok()?.blocks()))
+                .sum();
+            freed = freed.saturating_add(ByteSize::bytes(blocks * 512));
+            remove(&path)?;
+        }
+        Ok(freed)
     }
 
     /// Waits for the lock on a thing that is to be made.

@@ -116,7 +116,7 @@ async fn two_at_once_build_one() {
     assert!(!debugfs(&one.disk, "ls -p /proc").contains("cpuinfo"));
     let store = Store::open(folder.path().into()).unwrap();
     assert_eq!(store.list().unwrap(), [one]);
-    let freed = store.prune(&[]).await.unwrap();
+    let freed = store.prune(&[], &[]).await.unwrap();
     assert!(freed.as_mib() > 50);
     assert_eq!(store.list().unwrap(), []);
     assert!(entries(&folder.path().join("tmp")).is_empty());
@@ -233,7 +233,7 @@ async fn killed_in_the_middle_nothing_is_left() {
     wait_until("everything has ended", || at_work(&mark).is_empty()).await;
     let store = Store::open(folder.path().into()).unwrap();
     assert_eq!(store.list().unwrap(), []);
-    store.prune(&[]).await.unwrap();
+    store.prune(&[], &[]).await.unwrap();
     assert!(entries(&folder.path().join("tmp")).is_empty());
 }
 

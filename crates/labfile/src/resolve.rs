@@ -114,6 +114,13 @@ impl<'f> Resolver<'f> {
         if let Some(tree) = fields.get("description") {
             self.reader(&scope).text(tree, "description");
         }
+        let templates = match fields.get("templates") {
+            Some(tree) => self
+                .reader(&scope)
+                .boolean(tree, "templates")
+                .unwrap_or(true),
+            None => true,
+        };
         let site = Site {
             path: NodePath::host(),
             scope,
@@ -124,6 +131,7 @@ impl<'f> Resolver<'f> {
             name: name.unwrap_or_else(|| LabName::new("invalid").expect("a valid name")),
             images: std::mem::take(&mut self.images),
             layer,
+            templates,
         })
     }
 

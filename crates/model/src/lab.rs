@@ -20,6 +20,8 @@ pub struct Lab {
     pub images: BTreeMap<ImageName, ImageSpec>,
     /// What stands on the host.
     pub layer: Layer,
+    /// Whether machines may start from templates.
+    pub templates: bool,
 }
 
 /// The networks and nodes that live in one place: on the host, or inside a node.

@@ -22,8 +22,7 @@ const OF_FILE: u64 = 1 << 61;
 /// The most that is copied at once, in bytes.
 const CHUNK: u64 = 1 << 20;
 
-/// Copies a file to a new one, which is on disk when this returns. Pages that hold
-/// nothing but zeros become holes.
+/// Copies a file to a new one. Pages that hold nothing but zeros become holes.
 ///
 /// # Errors
 /// The file cannot be read, or the new one cannot be written.
@@ -31,14 +30,13 @@ pub fn copy(file: &Path, to: &Path) -> io::Result<()> {
     let source = File::open(file)?;
     let copy = File::create_new(to)?;
     copy.set_len(source.metadata()?.len())?;
-    copy_data(&source, &copy)?;
-    copy.sync_all()
+    copy_data(&source, &copy)
 }
 
 /// Writes what a process sees of a file to a new one: the file, and over it every
 /// page that the process has written to. The process must not run meanwhile, and
-/// nobody may write to the file. Empty pages become holes; the new file is on disk
-/// when this returns. Returns how many bytes are the process's own.
+/// nobody may write to the file. Empty pages become holes. Returns how many bytes
+/// are the process's own.
 ///
 /// # Errors
 /// The process does not map the file privately, may not be looked into
@@ -67,7 +65,6 @@ pub fn copy_as_seen(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
             )?;
         }
     }
-    copy.sync_all()?;
     Ok(own)
 }
 

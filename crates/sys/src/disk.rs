@@ -17,6 +17,14 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok((found.blocks_available() as u64).saturating_mul(found.fragment_size() as u64))
 }
 
+/// Brings a file to disk.
+///
+/// # Errors
+/// As open(2), fsync(2).
+pub fn sync(path: &Path) -> io::Result<()> {
+    std::fs::File::open(path)?.sync_all()
+}
+
 /// Bytes that a file takes on its disk; fewer than its length if it is sparse.
 ///
 /// # Errors

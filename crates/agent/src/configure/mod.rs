@@ -1,6 +1,7 @@
 //! Who a node is: the parent tells after every boot, restore and reconnection,
 //! so telling the same twice changes nothing.
 
+mod first;
 mod network;
 mod text;
 
@@ -31,6 +32,9 @@ pub(crate) async fn configure(
             wanted.hostname
         )))?;
         network::apply(guest.identity().as_ref(), &wanted).await?;
+        if !crate::info::has_systemd() {
+            first::identity(&guest.config().root).await?;
+        }
     }
     write_files(&guest.config().root, &wanted)?;
     remember(&guest.config().run_dir, &wanted)?;

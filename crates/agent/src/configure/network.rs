@@ -50,16 +50,20 @@ fn plan(
     let mut batch = String::from("link set dev lo up\n");
     let mut seen = BTreeSet::new();
     for interface in &wanted.interfaces {
-        let name = names
-            .get(&interface.mac.to_ascii_lowercase())
-            .ok_or_else(|| {
-                let there: Vec<_> = names.keys().cloned().collect();
-                let mac = &interface.mac;
-                Rejection::bad(format!(
-                    "There is no network card {mac}; there are: {}",
-                    there.join(", ")
-                ))
-            })?;
+        let known = |mac: &String| names.get(&mac.to_ascii_lowercase());
+        let renamed = || interface.was.as_ref().and_then(known);
+        let own = known(&interface.mac);
+        let name = own.or_else(renamed).ok_or_else(|| {
+            let there: Vec<_> = names.keys().cloned().collect();
+            let mac = &interface.mac;
+            Rejection::bad(format!(
+                "There is no network card {mac}; there are: {}",
+                there.join(", ")
+            ))
+        })?;
+        if own.is_none() {
+            let _ = writeln!(batch, "link set dev {name} address {}", interface.mac);
+        }
         // A clone still has the addresses of its origin.
         if seen.insert(name) && before.is_some() {
             let _ = writeln!(batch, "address flush dev {name} scope global");
@@ -140,6 +144,7 @@ mod tests {
                 mac: "52:54:00:00:00:01".into(),
                 address: "10.10.10.11/24".parse().unwrap(),
                 mtu: 1400,
+                was: None,
             }],
             gateway: Some("10.10.10.1".parse().unwrap()),
             ..Configure::default()
@@ -155,5 +160,11 @@ mod tests {
         wanted.interfaces[0].mac = "52:54:00:00:00:02".into();
         let error = plan(None, &wanted, &names).unwrap_err();
         assert!(format!("{error:?}").contains("there are: 52:54:00:00:00:01"));
+        // The card of a clone is given its own address first.
+        wanted.interfaces[0].was = Some("52:54:00:00:00:01".into());
+        let batch = plan(None, &wanted, &names).unwrap();
+        assert!(
+            batch.contains("link set dev eth0 address 52:54:00:00:00:02\nlink set dev eth0 mtu")
+        );
     }
 }

@@ -277,13 +277,16 @@ async fn a_relay_reaches_two_levels_down() {
 #[tokio::test]
 async fn every_operation_of_the_document_is_served() {
     use hyper::service::Service;
-    const LAYER: [&str; 12] = [
+    const LAYER: [&str; 15] = [
         route::LAYER,
         route::SPEC,
         route::UP,
         route::PAUSE,
         route::RESUME,
         route::FORK,
+        route::SNAPSHOTS,
+        route::SNAPSHOT,
+        route::RESTORE,
         route::HALT,
         route::DESTROY,
         route::EVENTS,

@@ -152,7 +152,7 @@ fn prune(context: &Context) -> Result<u8, Error> {
     }
     let store = open(&dirs)?;
     let freed = context.block_on(async {
-        let freed = store.prune(&kept).await;
+        let freed = store.prune(&kept, &kernels_of(&dirs, &records)).await;
         freed.map_err(|error| told("Cannot remove all unused images".into(), &error))
     })?;
     let (removed, kept) = (images.len() - kept.len(), kept.len());
@@ -175,25 +175,56 @@ fn names_of(context: &Context, dirs: &Dirs, record: &Record) -> BTreeSet<String>
         .iter()
         .flat_map(|lab| lab.images.keys().map(ToString::to_string))
         .collect();
-    let entries = std::fs::read_dir(dirs.lab_state(&record.id))
-        .into_iter()
-        .flatten()
-        .flatten();
-    for entry in entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "json")) {
-        let small = entry
-            .metadata()
-            .is_ok_and(|metadata| metadata.len() <= MAX_RECORD);
-        let text = if small {
-            std::fs::read(entry.path()).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
-        if let Some(images) = value["images"].as_object() {
-            names.extend(images.keys().cloned());
+    for folder in folders_of(dirs, record) {
+        for value in documents(&folder) {
+            if let Some(images) = value["images"].as_object() {
+                names.extend(images.keys().cloned());
+            }
         }
     }
     names
+}
+
+/// The kernels of machines that run or are saved: with them come their kits.
+fn kernels_of(dirs: &Dirs, records: &[Record]) -> Vec<PathBuf> {
+    let mut kernels = Vec::new();
+    for folder in records.iter().flat_map(|record| folders_of(dirs, record)) {
+        for node in children(&folder.join("nodes")) {
+            for value in documents(&node) {
+                for spec in [&value["saved"], &value["machine"]["spec"]] {
+                    kernels.extend(spec["boot"]["kernel"].as_str().map(PathBuf::from));
+                }
+            }
+        }
+    }
+    kernels
+}
+
+/// The folder of a lab and those of its snapshots.
+fn folders_of(dirs: &Dirs, record: &Record) -> Vec<PathBuf> {
+    let lab = dirs.lab_state(&record.id);
+    let mut folders = children(&lab.join("snapshots"));
+    folders.push(lab);
+    folders
+}
+
+fn children(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// The JSON documents in a folder that are not too long to be records.
+fn documents(folder: &Path) -> Vec<Value> {
+    let small = |path: &PathBuf| {
+        let short = std::fs::metadata(path).is_ok_and(|file| file.len() <= MAX_RECORD);
+        short
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+    };
+    let files = children(folder).into_iter().filter(small);
+    let read = |path: PathBuf| serde_json::from_slice(&std::fs::read(path).ok()?).ok();
+    files.filter_map(read).collect()
 }
 
 /// The images of the lab at hand.

@@ -53,6 +53,8 @@ async fn bring_up(
     let request = UpRequest {
         paths: args.paths.clone(),
         provision: provision(args),
+        cold: args.cold,
+        boot_only: false,
     };
     let begin = |client: Client| async move { client.up(&request).await };
     let mut done = operation::run(context, &client, order, begin).await?;
@@ -98,6 +100,7 @@ pub fn spec(record: &Record, lab: Lab) -> LayerSpec {
         kit: None,
         chain: String::new(),
         proved: Default::default(),
+        templates: lab.templates,
     }
 }
 
@@ -151,6 +154,9 @@ fn in_background(
         ProvisionChoice::Policy => {}
         ProvisionChoice::None => drop(command.arg("--no-provision")),
         ProvisionChoice::Force => drop(command.arg("--provision")),
+    }
+    if args.cold {
+        command.arg("--cold");
     }
     command.args(args.paths.iter().map(NodePath::to_string));
     command.stdin(Stdio::null());

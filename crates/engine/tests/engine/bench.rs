@@ -7,7 +7,7 @@ use nestlab_api::message::{
     SnapshotRequest, StopRequest, UpRequest,
 };
 use nestlab_backend_fake::{Call, Fake};
-use nestlab_engine::{Config, Engine, Fault};
+use nestlab_engine::{Config, Engine, Fault, Templates};
 use nestlab_model::{
     ByteSize, Dependency, DependencyCondition, Digest, ImageName, Layer, Node, NodeKind, NodeName,
     NodePath, NodeState,
@@ -31,6 +31,8 @@ pub struct Bench {
     pub fake: Fake,
     backend: Outliving,
     layer: Layer,
+    /// Whether machines may start from templates.
+    templates: bool,
     engine: Engine,
     /// `None` only while the supervisor is being restarted.
     supervisor: Option<Runtime>,
@@ -42,6 +44,14 @@ impl Bench {
     /// A bench on which nothing was brought up yet.
     pub fn new(nodes: Vec<Node>) -> Self {
         Self::with_slow_launch(nodes, Duration::ZERO)
+    }
+
+    /// One whose machines may start from templates.
+    pub fn with_templates(nodes: Vec<Node>) -> Self {
+        let mut bench = Self::new(nodes);
+        bench.templates = true;
+        bench.tell_again();
+        bench
     }
 
     /// One whose VMMs take that long to start.
@@ -60,8 +70,9 @@ impl Bench {
             slowness,
         };
         let engine = engine(folder.path(), FIRST, backend.clone());
-        engine.put_layer(spec(&layer)).unwrap();
+        engine.put_layer(spec(&layer, false)).unwrap();
         Self {
+            templates: false,
             fake,
             backend,
             layer,
@@ -75,7 +86,9 @@ impl Bench {
     /// Describes the layer anew.
     pub fn put(&mut self, nodes: Vec<Node>) {
         self.layer.nodes = nodes;
-        self.engine.put_layer(spec(&self.layer)).unwrap();
+        self.engine
+            .put_layer(spec(&self.layer, self.templates))
+            .unwrap();
     }
 
     fn run<T>(&self, work: impl Future<Output = T>) -> T {
@@ -89,6 +102,41 @@ impl Bench {
     /// Brings everything up.
     pub fn up(&self) -> Outcome {
         self.run(self.engine.up(&UpRequest::default())).unwrap()
+    }
+
+    /// Brings everything up without templates.
+    pub fn up_cold(&self) -> Outcome {
+        let request = UpRequest {
+            cold: true,
+            ..UpRequest::default()
+        };
+        self.run(self.engine.up(&request)).unwrap()
+    }
+
+    /// The folders of templates.
+    pub fn templates(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.folder.path().join("templates"));
+        let paths = entries.into_iter().flatten().flatten();
+        let visible = |path: &PathBuf| {
+            !path
+                .file_name()
+                .unwrap()
+                .as_encoded_bytes()
+                .starts_with(b".")
+        };
+        paths.map(|entry| entry.path()).filter(visible).collect()
+    }
+
+    /// Makes the image anew.
+    pub fn touch_image(&self) {
+        std::fs::remove_file(self.folder.path().join("image.raw")).unwrap();
+    }
+
+    /// How often a node's machine was started from a state, failures included.
+    pub fn restorations(&self, name: &str) -> usize {
+        let restore = Call::Restore(path(name));
+        let calls = self.fake.calls();
+        calls.iter().filter(|call| **call == restore).count()
     }
 
     /// Brings everything up twice at once.
@@ -251,7 +299,9 @@ impl Bench {
 
     /// Says once more what shall stand here.
     pub fn tell_again(&self) {
-        self.engine.put_layer(spec(&self.layer)).unwrap();
+        self.engine
+            .put_layer(spec(&self.layer, self.templates))
+            .unwrap();
     }
 
     /// A node's state.
@@ -331,6 +381,10 @@ fn engine(folder: &Path, lab: &str, backend: Outliving) -> Engine {
         run_dir: folder.join("run").join(lab),
         blobs: folder.join("blobs"),
         memory: Some(folder.join("memory").join(lab)),
+        templates: Some(Templates {
+            folder: folder.join("templates"),
+            budget: 1 << 30,
+        }),
     };
     let ground = Arc::new(FakeGround(folder.to_owned()));
     Engine::new(config, ground, vec![Arc::new(backend)])
@@ -354,7 +408,7 @@ fn with_agents(folder: &Path) -> Fake {
     }))
 }
 
-fn spec(layer: &Layer) -> LayerSpec {
+fn spec(layer: &Layer, templates: bool) -> LayerSpec {
     let source = ImageSource::Serial {
         digest: Digest([7; 32]),
         serial: "img-test".into(),
@@ -369,6 +423,7 @@ fn spec(layer: &Layer) -> LayerSpec {
         kit: None,
         chain: String::new(),
         proved: BTreeMap::new(),
+        templates,
     }
 }
 

@@ -6,3 +6,4 @@ mod forks;
 mod ground;
 mod snapshots;
 mod stories;
+mod templates;

@@ -49,6 +49,13 @@ pub(crate) static LAB: Object = Object {
             "What the lab is for, in a sentence.",
         ),
         key(
+            "templates",
+            Bool,
+            "true",
+            "Whether machines start as clones of one that has booted before, if there is one of \
+             their kind. `nestlab up --cold` boots them once.",
+        ),
+        key(
             "variables",
             TEXTS,
             "",
