@@ -11,6 +11,7 @@ use nestlab_image::{Image, ImageError, KitSources, Store};
 use nestlab_model::{Digest, ImageName, ImageSpec};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// The largest record that is looked into, in bytes.
 const MAX_RECORD: u64 = 16 << 20;
