@@ -40,7 +40,8 @@ document. An error is then a document too, with `error`, `causes`, `hint` and `e
 Where things are kept: records and disks in `$XDG_STATE_HOME/nestlab` (`~/.local/state/nestlab`),
 images in `$NESTLAB_STORE` or `$XDG_DATA_HOME/nestlab/store` (`~/.local/share/nestlab/store`),
 sockets in `$XDG_RUNTIME_DIR/nestlab`, `/run/nestlab-0` for root, or `/tmp/nestlab-UID`,
-the memory of running machines in `/dev/shm/nestlab-UID`.
+the memory of running machines in `/dev/shm/nestlab-UID`. Templates take up to `$NESTLAB_TEMPLATES` of
+the store (`4GiB`; `0` for none).
 ";
 
 fn page() -> String {

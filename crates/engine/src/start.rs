@@ -122,7 +122,7 @@ impl Rise<'_> {
             let agent = self.at(Stage::Boot, self.wait_for_agent(&live)).await?;
             let fit = agent.version().await.is_ok_and(|version| !version.systemd);
             if !fit {
-                making.is_unfit();
+                making.give_up();
                 return Ok(live);
             }
             if let Err(fault) = self.boot_inside(&live, &agent).await {

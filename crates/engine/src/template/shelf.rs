@@ -167,7 +167,7 @@ impl Making {
     }
 
     /// Says that none can be made of this shape.
-    pub fn is_unfit(self) {
+    pub fn give_up(self) {
         let folder = self.shelf.folder(&self.key);
         let _ = nestlab_sys::dir::make_private(&folder)
             .and_then(|()| File::create(folder.join(UNFIT)).map(drop));
@@ -310,7 +310,7 @@ mod tests {
         record::write(&shelf.folder("a").join(RECORD), &earlier).unwrap();
         assert!(matches!(shelf.find("a").unwrap(), Found::Nothing));
         assert!(!shelf.folder("a").exists());
-        shelf.begin("b").unwrap().unwrap().is_unfit();
+        shelf.begin("b").unwrap().unwrap().give_up();
         assert!(matches!(shelf.find("b").unwrap(), Found::Unfit));
     }
 }
