@@ -78,6 +78,7 @@ pub fn guest_routes(guest: Guest) -> Router {
         .route(route::FILES, get(files::get).put(files::put))
         .route(route::BLOB, get(blobs::get).put(blobs::put))
         .route(route::CONFIGURE, post(configure::configure))
+        .route(route::IDENTITY, post(configure::renew))
         .route(route::POWER, post(power::power))
         .route(route::DIAL, get(dial::dial))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_MESSAGE))

@@ -260,6 +260,14 @@ const OPERATIONS: &[Operation] = &[
     ),
     op(
         "post",
+        route::IDENTITY,
+        "Give the node a new machine-id and new ssh host keys",
+        &[],
+        Body::None,
+        Answer::Empty,
+    ),
+    op(
+        "post",
         route::POWER,
         "Power off or reboot",
         &[],

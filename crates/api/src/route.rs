@@ -51,6 +51,8 @@ pub const FILES: &str = "/v1/files";
 pub const BLOB: &str = "/v1/blobs/{digest}";
 /// `POST`: [`crate::message::Configure`].
 pub const CONFIGURE: &str = "/v1/configure";
+/// `POST`: gives the node a new machine-id and new ssh host keys.
+pub const IDENTITY: &str = "/v1/identity";
 /// `POST`: [`crate::message::Power`].
 pub const POWER: &str = "/v1/power";
 /// `GET`, upgrade: a connection to a port of this level; `?port=`, `?protocol=`.

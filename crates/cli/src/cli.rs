@@ -254,6 +254,9 @@ pub struct ForkArgs {
     /// The name of the copy; of several, it is followed by a number
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Give every node of the copy a new machine-id and new ssh host keys
+    #[arg(long)]
+    pub new_identity: bool,
     /// Run a program in the copy's network, with NESTLAB_LAB set to its name, and
     /// destroy the copy afterwards; exits as the program did
     #[arg(value_name = "CMD", last = true, conflicts_with = "count")]

@@ -139,6 +139,14 @@ fn forks_part(world: &World) {
     labs.holds("tree", "first");
     labs.holds("twin", "second");
 
+    // The same machines as far as they know, unless that is not wanted.
+    let id = |lab: &str| labs.inside(lab, "box/inner", "cat /etc/machine-id");
+    assert_eq!(id("tree"), id("twin"));
+    labs.forked("twin", &["--name", "stranger", "--new-identity"]);
+    assert_ne!(id("twin"), id("stranger"));
+    labs.holds("stranger", "second");
+    labs.destroy("stranger");
+
     // Forks of a fork, and another of the first lab.
     let cubs = labs.forked("twin", &["--name", "cub", "--count", "2"]);
     assert_eq!(cubs["forks"].as_array().map(Vec::len), Some(2), "{cubs}");

@@ -23,6 +23,12 @@ pub(super) async fn identity(root: &Path) -> Result<(), Rejection> {
     super::write(&path, &format!("{id}\n"))
 }
 
+/// Gives a machine that is a copy of another one an identity of its own.
+pub(super) async fn renew(root: &Path) -> Result<(), Rejection> {
+    super::write(&root.join("etc/machine-id"), "")?;
+    identity(root).await
+}
+
 /// 32 hexadecimal digits (machine-id(5)), a random UUID as systemd makes them.
 fn new_id() -> std::io::Result<String> {
     let mut bytes = [0; 16];
@@ -89,7 +95,10 @@ mod tests {
         assert_eq!(id(), first);
         std::fs::write(&path, "uninitialized\n").unwrap();
         identity(root.path()).await.unwrap();
-        assert_ne!(id(), first);
+        let second = id();
+        assert_ne!(second, first);
+        renew(root.path()).await.unwrap();
+        assert_ne!(id(), second);
     }
 
     #[test]

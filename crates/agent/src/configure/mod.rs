@@ -42,6 +42,14 @@ pub(crate) async fn configure(
     Ok(())
 }
 
+/// `POST /v1/identity`
+pub(crate) async fn renew(State(guest): State<Guest>) -> Result<(), Rejection> {
+    match guest.config().owns_machine {
+        true => first::renew(&guest.config().root).await,
+        false => Err(Rejection::bad("This machine is not the agent's to change")),
+    }
+}
+
 /// Host names go into files line by line.
 fn check(wanted: &Configure) -> Result<(), Rejection> {
     let names = wanted.hosts.iter().flat_map(|entry| &entry.names);

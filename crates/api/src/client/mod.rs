@@ -217,6 +217,15 @@ impl Client {
         within(self, route::CONFIGURE, DEADLINE, telling).await
     }
 
+    /// Gives a node a new machine-id and new ssh host keys.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn renew_identity(&self) -> Result<(), ApiError> {
+        let telling = self.tell(Method::POST, route::IDENTITY, &());
+        within(self, route::IDENTITY, DEADLINE, telling).await
+    }
+
     /// Asks a node to power off or reboot.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use crate::supervisor;
 use futures::future::join_all;
 use nestlab_api::client::Client;
 use nestlab_api::message::{ForkReport, ForkRequest, Listener, PauseRequest, StopRequest};
+use nestlab_model::{LayerStatus, NodeState};
 use serde_json::json;
 use std::time::Instant;
 
@@ -29,10 +30,11 @@ pub fn run(context: &Context, args: ForkArgs) -> Result<u8, Error> {
                 return Err(error);
             }
         };
+        let renew = args.new_identity;
         if !args.argv.is_empty() {
-            return try_out(&forks[0], args.argv).await;
+            return try_out(&forks[0], renew, args.argv).await;
         }
-        let woken = join_all(forks.iter().map(wake)).await;
+        let woken = join_all(forks.iter().map(|fork| wake(fork, renew))).await;
         let woken: Vec<Fork> = woken.into_iter().collect::<Result<_, Error>>()?;
         tell(context, &report, &woken, begun);
         Ok(0)
@@ -80,7 +82,7 @@ async fn forget(fork: &Place) {
 }
 
 /// Lets a new lab go on from where it was copied.
-async fn wake(fork: &Place) -> Result<Fork, Error> {
+async fn wake(fork: &Place, renew: bool) -> Result<Fork, Error> {
     let record = fork.known()?;
     let client = supervisor::ensure_running(fork, record).await?;
     client
@@ -93,11 +95,26 @@ async fn wake(fork: &Place) -> Result<Fork, Error> {
                 record.name
             ))
         })?;
+    let report = client.layer().await?;
+    if renew {
+        renew_identities(&client, &report.status).await?;
+    }
     Ok(Fork {
         record: record.clone(),
-        listeners: client.layer().await?.listeners,
+        listeners: report.listeners,
         client,
     })
+}
+
+async fn renew_identities(client: &Client, status: &LayerStatus) -> Result<(), Error> {
+    let nodes = status.walk().into_iter();
+    let ready = nodes.filter(|node| node.state == NodeState::Ready);
+    let renewals = ready.map(|node| {
+        let agent = client.at(&node.path);
+        async move { agent.renew_identity().await }
+    });
+    let renewed = join_all(renewals).await;
+    Ok(renewed.into_iter().collect::<Result<(), _>>()?)
 }
 
 fn tell(context: &Context, report: &ForkReport, forks: &[Fork], begun: Instant) {
@@ -126,8 +143,8 @@ fn tell(context: &Context, report: &ForkReport, forks: &[Fork], begun: Instant) 
 }
 
 /// Runs a program in the network of a fork, which goes with it.
-async fn try_out(place: &Place, argv: Vec<String>) -> Result<u8, Error> {
-    let result = match wake(place).await {
+async fn try_out(place: &Place, renew: bool, argv: Vec<String>) -> Result<u8, Error> {
+    let result = match wake(place, renew).await {
         Ok(fork) => {
             let name = std::ffi::OsString::from(&fork.record.name);
             super::net::run_in(&fork.client, argv, &[(place::LAB_VARIABLE, name)]).await
