@@ -15,6 +15,7 @@
 //! A new lab is at rest, its nodes saved; its layer is written down last, so one
 //! that was not finished holds nothing that could be brought up.
 
+use crate::carry::to_the_end;
 use crate::cell::NodeCell;
 use crate::engine::Engine;
 use crate::memory::Rest;
@@ -41,7 +42,7 @@ impl Engine {
         let homes = self.homes(&request.labs)?;
         let engine = self.clone();
         let snapshot = request.snapshot.clone();
-        let task = tokio::spawn(async move {
+        let work = async move {
             let _alone = engine.0.forking.lock().await;
             let copy = |still: &Still| homes.iter().try_for_each(|home| still.copy_to(home));
             let done = match snapshot {
@@ -55,9 +56,8 @@ impl Engine {
                 homes.iter().for_each(Home::clear);
             }
             done
-        });
-        task.await
-            .unwrap_or_else(|panic| Err(Fault::caused("The fork broke", &panic)))
+        };
+        to_the_end("The fork", work).await
     }
 
     /// Copies the layer while nothing of it moves. The caller is the only one who

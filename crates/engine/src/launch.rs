@@ -1,5 +1,6 @@
 //! From a node's description to a running machine.
 
+use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell};
 use crate::console::ConsoleHub;
 use crate::engine::Engine;
@@ -151,9 +152,8 @@ impl Engine {
         let backend = self.backend(node)?;
         let place = self.0.ground.place().await;
         let (engine, cell, node) = (self.clone(), cell.clone(), node.clone());
-        // A task of its own: a VMM that was started is written down even if
-        // nobody waits for it any more.
-        let task = tokio::spawn(async move {
+        // A VMM that was started is written down even if nobody waits for it.
+        let work = async move {
             let _work = work;
             let machine = backend.create(&spec, place.as_ref()).await?;
             cell.amend(&node, |record| {
@@ -163,9 +163,8 @@ impl Engine {
             })?;
             cell.forget_boot();
             Ok(engine.hold(&cell, machine))
-        });
-        task.await
-            .unwrap_or_else(|panic| Err(Fault::caused("The launch broke", &panic)))
+        };
+        to_the_end("The launch", work).await
     }
 
     /// Takes a running machine into care: its console, its link, its end.

@@ -14,6 +14,7 @@
 //! everyone else watches. An operation that is dropped (its caller went away)
 //! stops between two awaits and leaves a state that the next `up` continues.
 
+mod carry;
 mod cell;
 mod console;
 mod disks;

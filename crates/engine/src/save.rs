@@ -9,6 +9,7 @@
 //! is of no use, and it is removed before that.
 
 use crate::Fault;
+use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::memory::{self, Rest};
@@ -119,7 +120,7 @@ impl Engine {
         let spec = self.at_home(cell, node, spec).await?;
         let place = self.0.ground.place().await;
         let (engine, cell, node) = (self.clone(), cell.clone(), node.clone());
-        let task = tokio::spawn(async move {
+        let work = async move {
             let _work = work;
             let state = cell.state_path();
             let restored = backend.restore(&spec, place.as_ref(), &state).await;
@@ -132,9 +133,8 @@ impl Engine {
             cell.tidy_memory();
             remove(&state)?;
             Ok(engine.hold(&cell, machine))
-        });
-        task.await
-            .unwrap_or_else(|panic| Err(Fault::caused("The waking broke", &panic)))
+        };
+        to_the_end("The waking", work).await
     }
 
     /// A saved machine as it is started here: it may have been saved elsewhere,

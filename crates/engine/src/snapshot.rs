@@ -13,6 +13,7 @@
 
 mod manifest;
 
+use crate::carry::{blocking, to_the_end};
 use crate::cell::NodeCell;
 use crate::engine::Engine;
 use crate::still::{Home, Ports, Still};
@@ -39,15 +40,14 @@ impl Engine {
     /// of the snapshot nothing is left.
     pub async fn save_snapshot(&self, request: &SnapshotRequest) -> Result<Snapshot, Fault> {
         let (engine, wish) = (self.clone(), request.name.clone());
-        let task = tokio::spawn(async move {
+        let work = async move {
             let _alone = engine.0.forking.lock().await;
             let name = engine.new_name(wish)?;
             let part = Part(engine.home(&engine.folder_of(&format!(".{name}")))?);
             part.0.clear();
             engine.save_to(name, &part.0).await
-        });
-        task.await
-            .unwrap_or_else(|panic| Err(Fault::caused("The snapshot broke", &panic)))
+        };
+        to_the_end("The snapshot", work).await
     }
 
     async fn save_to(&self, name: String, home: &Home) -> Result<Snapshot, Fault> {
@@ -71,7 +71,7 @@ impl Engine {
                 .map_err(Fault::io(format!("Cannot make {}", kept.display())))?;
             Ok(snapshot)
         };
-        blocking(keep).await
+        blocking("The keeping of a snapshot", keep).await
     }
 
     /// All snapshots, the oldest first.
@@ -98,7 +98,7 @@ impl Engine {
     /// that runs was touched then. Or a node does not wake.
     pub async fn restore_snapshot(&self, name: &str) -> Result<Outcome, Fault> {
         let (engine, name) = (self.clone(), name.to_owned());
-        let task = tokio::spawn(async move {
+        let work = async move {
             let _alone = engine.0.forking.lock().await;
             let still = engine.open_snapshot(&name).await?;
             let part = Part(engine.home(&engine.0.config.state_dir.join("restoring"))?);
@@ -106,9 +106,8 @@ impl Engine {
             still.copy_to(&part.0)?;
             engine.replace(still, &part.0).await?;
             engine.unpause(&PauseRequest::default()).await
-        });
-        task.await
-            .unwrap_or_else(|panic| Err(Fault::caused("The restore broke", &panic)))
+        };
+        to_the_end("The restore", work).await
     }
 
     /// Puts the nodes of a copy in the place of what stands here.
@@ -179,7 +178,7 @@ impl Engine {
             }
             Ok(still)
         };
-        let opened = blocking(check).await;
+        let opened = blocking("The check of a snapshot", check).await;
         opened.map_err(|fault| fault.while_doing(format!("The snapshot `{name}` is of no use")))
     }
 
@@ -324,14 +323,6 @@ fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
-}
-
-/// Runs what reads and writes much.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|panic| Err(Fault::caused("The work on a snapshot broke", &panic)))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod shelf;
 pub(crate) use shelf::Making;
 use shelf::{Found, Shelf, Template};
 
+use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::launch::{Parts, all_disks};
@@ -258,9 +259,8 @@ impl Engine {
         work: Arc<OwnedMutexGuard<()>>,
     ) -> Result<Live, Fault> {
         let (engine, cell) = (self.clone(), cell.clone());
-        // A task of its own: a machine is not left standing still because nobody
-        // waits for it any more.
-        let task = tokio::spawn(async move {
+        // No machine is left standing still because nobody waits for it any more.
+        let work = async move {
             let _work = work;
             live.cut_link().await;
             let written = write(&cell, &live, &making).await;
@@ -273,9 +273,8 @@ impl Engine {
                 }
             }
             Ok(live)
-        });
-        task.await
-            .unwrap_or_else(|panic| Err(Fault::caused("The making of a template broke", &panic)))
+        };
+        to_the_end("The making of a template", work).await
     }
 }
 
