@@ -40,6 +40,7 @@ pub async fn all(backend: &dyn Backend, world: &dyn ContractWorld) {
     the_power_button_is_heard(backend, world).await;
     paused_until_resumed(backend, world).await;
     saved_and_restored(backend, world).await;
+    an_abandoned_save_hinders_nobody(backend, world).await;
     memory_stays_in_its_file(backend, world).await;
 }
 
@@ -160,6 +161,25 @@ pub async fn saved_and_restored(backend: &dyn Backend, world: &dyn ContractWorld
     assert!(backend.restore(&spec, None, &state).await.is_err());
     assert!(!spec.run_dir.exists(), "its folder is left");
     std::fs::remove_file(&state).expect("the state is ours");
+}
+
+/// Whoever saved a machine may be killed at any instant; the next one lets it go on.
+pub async fn an_abandoned_save_hinders_nobody(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let machine = create(backend, &world.spec("one")).await;
+    let state = machine.record().spec.run_dir.with_extension("state");
+    for milliseconds in [0, 1, 2, 5, 10, 20, 50] {
+        machine.pause().await.expect("paused");
+        let patience = Duration::from_millis(milliseconds);
+        let save = machine.save(&state, Contents::Everything);
+        let _ = timeout(patience, save).await;
+        let adopted = adopt(backend, &machine.record()).await.expect("it runs");
+        assert!(adopted.is_paused().await.expect("it answers"));
+        adopted.resume().await.expect("resumed");
+        tokio::time::sleep(patience).await;
+        assert!(!adopted.is_paused().await.expect("it answers"));
+        let _ = std::fs::remove_file(&state);
+    }
+    machine.kill().await.expect("killed");
 }
 
 /// Memory in a shared file is not saved with the devices, and a machine that

@@ -15,6 +15,14 @@ pub use run::{Done, Running};
 pub use story::nested_story;
 pub use world::World;
 
+/// How often something is done: `few` times, or `many` in a soak (`make soak`).
+pub fn times(few: u32, many: u32) -> u32 {
+    match std::env::var_os("NESTLAB_SOAK") {
+        Some(_) => many,
+        None => few,
+    }
+}
+
 /// Says that a test did not run, and why, where everyone sees it.
 pub fn skip(test: &str, reason: &str) {
     eprintln!("SKIPPED {test}: {reason}");

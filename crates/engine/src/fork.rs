@@ -90,18 +90,26 @@ impl Engine {
 
     /// Lets nodes go on that an earlier supervisor froze and did not come to thaw.
     pub(crate) async fn finish_thaw(&self) -> Result<(), Fault> {
-        let Some(frozen) = record::read::<Frozen>(&Marker::path(self))? else {
+        let _alone = self.0.forking.lock().await;
+        let marker = Marker(Marker::path(self));
+        let Some(frozen) = record::read::<Frozen>(&marker.0)? else {
             return Ok(());
         };
         self.networks(self.spec()?.as_ref()).await?;
-        for name in frozen.nodes {
-            let cell = self.cell(&name)?;
+        let cells: Vec<_> = frozen
+            .nodes
+            .iter()
+            .flat_map(|name| self.cell(name))
+            .collect();
+        let thaws = cells.iter().map(|cell| async move {
             if matches!(cell.state(), NodeState::Paused | NodeState::Saved) {
                 self.warn(&cell.path, "was left frozen; it goes on");
-                self.thaw(&cell, false).await?;
             }
-        }
-        let _ = std::fs::remove_file(Marker::path(self));
+            if let Err(fault) = self.thaw(cell, false).await {
+                self.warn(&cell.path, format!("It does not go on: {fault}"));
+            }
+        });
+        join_all(thaws).await;
         Ok(())
     }
 

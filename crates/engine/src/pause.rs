@@ -4,6 +4,7 @@
 //! is written down: whoever takes hold of a machine asks.
 
 use crate::Fault;
+use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::resume::state_of;
@@ -33,12 +34,20 @@ pub(crate) enum Why {
 
 impl Engine {
     /// Stops the virtual CPUs of nodes, those of what is inside them first. Of a
-    /// whole layer only the nodes that are ready are meant.
+    /// whole layer only the nodes that are ready are meant. Once begun it is carried
+    /// to its end, even if the caller goes away: the states are true, and a lease
+    /// runs, whatever became of who asked.
     ///
     /// # Errors
     /// A path names no node, or one that is not ready; a machine or what is inside
     /// it could not be stopped. What goes on then is told by the states.
     pub async fn pause(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
+        let (engine, request) = (self.clone(), request.clone());
+        let work = async move { engine.pause_meant(&request).await };
+        to_the_end("The pause", work).await
+    }
+
+    async fn pause_meant(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
         let named = !request.paths.is_empty();
         let lease_seconds = request.lease_seconds;
         let why = Why::Asked { lease_seconds };
@@ -76,11 +85,17 @@ impl Engine {
     }
 
     /// Lets paused and saved nodes go on, those of what is inside them last. Their
-    /// clocks are set to the present.
+    /// clocks are set to the present. Once begun it is carried to its end.
     ///
     /// # Errors
     /// A path names no node; a machine does not go on or its agent does not answer.
     pub async fn unpause(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
+        let (engine, request) = (self.clone(), request.clone());
+        let work = async move { engine.unpause_meant(&request).await };
+        to_the_end("The resume", work).await
+    }
+
+    async fn unpause_meant(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
         if self
             .cells()
             .iter()
@@ -267,7 +282,7 @@ async fn resume_inside(cell: &NodeCell, agent: &Client) -> Result<(), Fault> {
         .map_err(|error| cannot("resume the inside of", cell, &error))
 }
 
-fn has_inside(cell: &NodeCell) -> bool {
+pub(crate) fn has_inside(cell: &NodeCell) -> bool {
     cell.record()
         .is_some_and(|record| !record.node.inside.is_empty())
 }

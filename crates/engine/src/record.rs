@@ -47,6 +47,13 @@ impl NodeRecord {
             accelerator_note: None,
         }
     }
+
+    /// Notes that its machine has ended. A node that was saved is as ready as it
+    /// was once it goes on.
+    pub fn end_machine(&mut self) {
+        self.machine = None;
+        self.ready &= self.saved.is_some();
+    }
 }
 
 /// Where the record of a node is, in its folder.

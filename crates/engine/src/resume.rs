@@ -4,7 +4,7 @@
 use crate::Fault;
 use crate::cell::NodeCell;
 use crate::engine::Engine;
-use crate::record;
+use crate::record::{self, NodeRecord};
 use nestlab_api::message::LayerSpec;
 use nestlab_model::{NodeName, NodeState, Stage};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Engine {
         let engine = self.clone();
         tokio::spawn(async move {
             if let Err(fault) = engine.finish_thaw().await {
-                tracing::error!(%fault, "not everything that was frozen goes on");
+                tracing::error!(%fault, "what was frozen does not go on");
             }
         });
         Ok(true)
@@ -76,10 +76,7 @@ impl Engine {
             }
         };
         let Some(machine) = adopted else {
-            cell.amend(&record.node, |record| {
-                record.machine = None;
-                record.ready = false;
-            })?;
+            cell.amend(&record.node, NodeRecord::end_machine)?;
             cell.tidy_memory();
             cell.enter(at_rest);
             return Ok(false);

@@ -13,7 +13,7 @@ use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::memory::{self, Rest};
-use crate::pause::{Why, wake};
+use crate::pause::{Why, has_inside, wake};
 use crate::record::NodeRecord;
 use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
@@ -63,13 +63,12 @@ impl Engine {
         cell.amend(&record.node, |record| record.saved = Some(spec))?;
         cell.enter(NodeState::Halting);
         self.end(cell, &live).await?;
-        // It will be again once it goes on.
-        cell.amend(&record.node, |saved| saved.ready = record.ready)?;
         cell.enter(NodeState::Saved);
         Ok(in_file)
     }
 
-    /// Lets a node go on as it was, whether its machine was ended or not.
+    /// Lets a node go on as it was, whether its machine was ended, stands still or
+    /// only what is inside it does.
     pub(crate) async fn thaw(&self, cell: &Arc<NodeCell>, was_paused: bool) -> Result<(), Fault> {
         let work = Arc::new(cell.work.clone().lock_owned().await);
         let record = cell.record().filter(|record| record.saved.is_some());
@@ -81,6 +80,9 @@ impl Engine {
             }) => self.restore_saved(cell, &node, spec, work.clone()).await?,
             _ => match cell.live_now() {
                 Some(live) if cell.state() == NodeState::Paused => self.hold(cell, live.machine),
+                Some(live) if cell.state() == NodeState::Ready && has_inside(cell) => {
+                    return self.set_right(cell, &live).await;
+                }
                 _ => return Ok(()),
             },
         };

@@ -2,6 +2,7 @@
 
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
+use crate::record::NodeRecord;
 use crate::save::discard;
 use crate::targets::{self, Targets};
 use crate::{Fault, record};
@@ -163,10 +164,7 @@ impl Engine {
     pub(crate) async fn end(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
         pull_the_plug(cell, live).await?;
         if let Some(record) = cell.record() {
-            cell.amend(&record.node, |record| {
-                record.machine = None;
-                record.ready = false;
-            })?;
+            cell.amend(&record.node, NodeRecord::end_machine)?;
         }
         cell.tidy_memory();
         self.0.ground.remove_taps(&cell.name).await

@@ -357,15 +357,17 @@ impl Machine for QemuMachine {
     }
 
     async fn resume(&self) -> Result<(), BackendError> {
-        self.command("cont").await.map(drop)
+        let mut qmp = self.monitor().await?;
+        crate::state::give_up(&mut qmp).await?;
+        qmp.execute("cont", json!({})).await.map(drop)
     }
 
     async fn is_paused(&self) -> Result<bool, BackendError> {
         let status = self.command("query-status").await?;
-        // After a save QEMU calls the same thing by another name.
+        // During a save and after it QEMU calls the same thing by other names.
         Ok(matches!(
             status["status"].as_str(),
-            Some("paused" | "postmigrate")
+            Some("paused" | "finish-migrate" | "postmigrate")
         ))
     }
 

@@ -10,7 +10,7 @@ use crate::qmp::Qmp;
 use nestlab_backend::{BackendError, Contents, Machine};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
@@ -68,6 +68,35 @@ pub(crate) async fn save(
         let _ = tokio::fs::remove_file(file).await;
     }
     saved
+}
+
+/// Ends a save whose asker is gone: QEMU refuses to go on in the last moments of one.
+pub(crate) async fn give_up(qmp: &mut Qmp) -> Result<(), BackendError> {
+    let begun = Instant::now();
+    while under_way(qmp).await? {
+        if begun.elapsed() > OPEN {
+            return Err(BackendError::Timeout {
+                what: "give up a save".into(),
+                seconds: OPEN.as_secs(),
+            });
+        }
+        qmp.execute("migrate_cancel", json!({})).await?;
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+async fn under_way(qmp: &mut Qmp) -> Result<bool, BackendError> {
+    let status = qmp.execute("query-status", json!({})).await?;
+    if status["status"] == "finish-migrate" {
+        return Ok(true);
+    }
+    let migration = qmp.execute("query-migrate", json!({})).await?;
+    let status = migration["status"].as_str();
+    Ok(matches!(
+        status,
+        Some("setup" | "active" | "pre-switchover" | "device" | "cancelling")
+    ))
 }
 
 /// Writes devices alone whatever the memory is. Memory that is not shared is part
