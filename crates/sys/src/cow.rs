@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The size of a page and of an entry of /proc/PID/pagemap, in bytes.
@@ -45,8 +45,8 @@ pub fn copy_as_seen(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
     let source = File::open(file)?;
     let copy = File::create_new(to)?;
     copy.set_len(source.metadata()?.len())?;
-    let mappings = mappings(pid, source.metadata()?.ino())?;
-    if mappings.is_empty() {
+    let mappings = mappings(pid, file)?;
+    if mappings.is_empty() || mappings.iter().any(|mapping| mapping.shared) {
         let message = format!("process {pid} does not map {} privately", file.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
@@ -70,34 +70,41 @@ pub fn copy_as_seen(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
 
 /// A part of a file in an address space.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mapping {
-    start: u64,
-    end: u64,
-    offset: u64,
+pub(crate) struct Mapping {
+    pub start: u64,
+    pub end: u64,
+    pub offset: u64,
+    pub shared: bool,
 }
 
-/// Where a process maps a file copy-on-write.
-fn mappings(pid: u32, inode: u64) -> io::Result<Vec<Mapping>> {
+/// Where a process maps a file, shared or not: the one that had this path when it
+/// was mapped.
+pub(crate) fn mappings(pid: u32, file: &Path) -> io::Result<Vec<Mapping>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let path = file.to_str().ok_or(io::ErrorKind::InvalidInput)?;
     Ok(text
         .lines()
-        .filter_map(|line| mapping(line, inode))
+        .filter_map(|line| mapping(line, path))
         .collect())
 }
 
-/// A line as `7f00-7f80 rw-p 00001000 00:1b 42 /path`, if it is of that file.
-fn mapping(line: &str, inode: u64) -> Option<Mapping> {
+/// A line as `7f00-7f80 rw-p 00001000 00:1b 42   /path`, if it is of that file. One
+/// that has lost its name is ` (deleted)`.
+fn mapping(line: &str, path: &str) -> Option<Mapping> {
     let mut words = line.split_ascii_whitespace();
     let (range, flags, offset) = (words.next()?, words.next()?, words.next()?);
-    let found: u64 = words.nth(1)?.parse().ok()?;
     let (start, end) = range.split_once('-')?;
+    let (_, found) = line.split_once('/')?;
+    let path = path.strip_prefix('/')?;
+    let rest = found.strip_prefix(path)?;
     let hex = |text| u64::from_str_radix(text, 16).ok();
     let mapping = Mapping {
         start: hex(start)?,
         end: hex(end)?,
         offset: hex(offset)?,
+        shared: flags.ends_with('s'),
     };
-    (found == inode && flags.ends_with('p')).then_some(mapping)
+    ["", " (deleted)"].contains(&rest).then_some(mapping)
 }
 
 /// The addresses in a mapping whose pages are the process's own.
@@ -185,6 +192,7 @@ fn full_runs(bytes: &[u8]) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn a_line_of_maps_is_read() {
@@ -193,11 +201,17 @@ mod tests {
             start: 0x7f00_0000_0000,
             end: 0x7f00_0000_2000,
             offset: 0x1000,
+            shared: false,
         };
-        assert_eq!(mapping(line, 42), Some(expected));
-        assert_eq!(mapping(line, 43), None);
-        assert_eq!(mapping(&line.replace("rw-p", "rw-s"), 42), None);
-        assert_eq!(mapping("nonsense", 42), None);
+        let path = "/dev/shm/a b";
+        assert_eq!(mapping(line, path).as_ref(), Some(&expected));
+        assert_eq!(mapping(&format!("{line} (deleted)"), path), Some(expected));
+        for other in ["/dev/shm/a", "/dev/shm/a b c", "b", ""] {
+            assert_eq!(mapping(line, other), None, "{other}");
+        }
+        let shared = mapping(&line.replace("rw-p", "rw-s"), path);
+        assert!(shared.is_some_and(|mapping| mapping.shared));
+        assert_eq!(mapping("nonsense", path), None);
     }
 
     #[test]

@@ -17,7 +17,23 @@ pub mod process;
 pub mod pty;
 pub mod random;
 mod ready;
+#[cfg(target_arch = "x86_64")]
+pub mod remap;
 pub mod socket;
 pub mod terminal;
 pub mod users;
 pub mod virtio;
+
+/// Only written for x86-64 so far.
+#[cfg(not(target_arch = "x86_64"))]
+pub mod remap {
+    /// # Errors
+    /// Always.
+    pub fn copy_on_write(
+        _: u32,
+        _: &std::path::Path,
+        _: &std::path::Path,
+    ) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
