@@ -4,6 +4,7 @@
 use crate::{
     Backend, Contents, LinkAddress, Machine, MachineRecord, MachineSpec, Mapping, MemoryFile,
 };
+use nestlab_sys::process::ProcessId;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub async fn all(backend: &dyn Backend, world: &dyn ContractWorld) {
     saved_and_restored(backend, world).await;
     an_abandoned_save_hinders_nobody(backend, world).await;
     memory_stays_in_its_file(backend, world).await;
+    a_branch_leaves_the_file_alone(backend, world).await;
 }
 
 /// `plan` looks at nothing but its arguments.
@@ -226,6 +228,63 @@ pub async fn memory_stays_in_its_file(backend: &dyn Backend, world: &dyn Contrac
     for file in [&memory, &state] {
         std::fs::remove_file(file).expect("the files are ours");
     }
+}
+
+/// A machine that has branched off is the same one, and whatever its guest does then
+/// leaves the file as it was. Where no machine can, it goes on as it is.
+pub async fn a_branch_leaves_the_file_alone(backend: &dyn Backend, world: &dyn ContractWorld) {
+    let mut spec = world.spec("one");
+    let [memory, state] = ["memory", "state"].map(|name| spec.run_dir.with_extension(name));
+    spec.memory_file = Some(MemoryFile {
+        path: memory.clone(),
+        mapping: Mapping::Shared,
+    });
+    let machine = create(backend, &spec).await;
+    let unpaused = Duration::from_millis(300);
+    tokio::time::sleep(unpaused).await;
+    machine.pause().await.expect("paused");
+    machine
+        .save(&state, Contents::Devices)
+        .await
+        .expect("saved");
+    let frozen = std::fs::read(&memory).expect("the memory");
+    if let Err(error) = machine.branch(&memory, &[]).await {
+        machine.resume().await.expect("resumed");
+        machine.kill().await.expect("killed");
+        eprintln!("SKIPPED a_branch_leaves_the_file_alone: {error}");
+        return;
+    }
+    assert!(machine.record().spec.began_from_file());
+    assert_eq!(
+        machine.record().process,
+        adopted_process(backend, &machine).await
+    );
+    machine.resume().await.expect("resumed");
+    tokio::time::sleep(unpaused).await;
+    machine.pause().await.expect("paused");
+    let now = std::fs::read(&memory).expect("the memory");
+    assert!(now == frozen, "the file was written to");
+
+    // Again, over a file that holds what it has written since.
+    let next = memory.with_extension("next");
+    machine.write_memory(&next).await.expect("written");
+    std::fs::rename(&next, &memory).expect("the files are ours");
+    let frozen = std::fs::read(&memory).expect("the memory");
+    machine.branch(&memory, &[]).await.expect("it could before");
+    machine.resume().await.expect("resumed");
+    tokio::time::sleep(unpaused).await;
+    machine.pause().await.expect("paused");
+    machine.kill().await.expect("killed");
+    let now = std::fs::read(&memory).expect("the memory");
+    assert!(now == frozen, "the file was written to");
+    for file in [&memory, &state] {
+        std::fs::remove_file(file).expect("the files are ours");
+    }
+}
+
+async fn adopted_process(backend: &dyn Backend, machine: &Arc<dyn Machine>) -> ProcessId {
+    let adopted = adopt(backend, &machine.record()).await;
+    adopted.expect("it runs").record().process
 }
 
 /// Every waiter wakes, also one who comes late.

@@ -1,6 +1,6 @@
 //! The traits, and what they speak of.
 
-use crate::{MachineSpec, Plan};
+use crate::{Disk, MachineSpec, Plan};
 use async_trait::async_trait;
 use nestlab_model::Accelerator;
 use nestlab_sys::namespace::Namespaces;
@@ -131,6 +131,20 @@ pub trait Machine: Send + Sync {
     /// The machine is not paused, its memory is not where `contents` says, or the
     /// file cannot be written; it is gone then.
     async fn save(&self, state: &Path, contents: Contents) -> Result<(), BackendError>;
+
+    /// Has a paused machine keep to itself what it writes from now on: to memory of
+    /// its own over what a file holds, and to new disks over its own (with the same
+    /// serials, each an empty overlay). Process, sockets and sessions stay. Nobody
+    /// writes to what it had before any more.
+    ///
+    /// `memory` is its own shared file, or what [`Self::write_memory`] wrote since it
+    /// was paused.
+    ///
+    /// # Errors
+    /// This VMM, or this level's kernel, cannot do that, or something has gone wrong.
+    /// Nothing is lost: the machine goes on as it is, or can be ended and begun anew
+    /// from what was saved.
+    async fn branch(&self, memory: &Path, disks: &[Disk]) -> Result<(), BackendError>;
 
     /// Writes the memory of a paused machine, which is in a file or began from what
     /// one holds, to a new file: one from which machines can begin.

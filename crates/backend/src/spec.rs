@@ -3,7 +3,7 @@
 use nestlab_model::{Accelerator, ByteSize, Mac, NodePath};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One machine to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,22 @@ impl MachineSpec {
     /// Whether its memory began as what a file holds.
     pub fn began_from_file(&self) -> bool {
         self.maps(Mapping::Private)
+    }
+
+    /// What it is after [`crate::Machine::branch`].
+    pub fn branched(self, memory: &Path, disks: &[Disk]) -> Self {
+        let new = |disk: Disk| {
+            let same = disks.iter().find(|new| new.serial == disk.serial);
+            same.cloned().unwrap_or(disk)
+        };
+        Self {
+            disks: self.disks.into_iter().map(new).collect(),
+            memory_file: Some(MemoryFile {
+                path: memory.to_owned(),
+                mapping: Mapping::Private,
+            }),
+            ..self
+        }
     }
 
     fn maps(&self, mapping: Mapping) -> bool {

@@ -29,11 +29,7 @@ pub mod virtio;
 pub mod remap {
     /// # Errors
     /// Always.
-    pub fn copy_on_write(
-        _: u32,
-        _: &std::path::Path,
-        _: &std::path::Path,
-    ) -> std::io::Result<()> {
+    pub fn copy_on_write(_: u32, _: &std::path::Path, _: &std::path::Path) -> std::io::Result<()> {
         Err(std::io::ErrorKind::Unsupported.into())
     }
 }

@@ -79,6 +79,8 @@ pub(crate) struct World {
     /// By pretended process number.
     running: BTreeMap<u32, Running>,
     started: u32,
+    /// Whether machines can branch off.
+    branches: bool,
 }
 
 /// No real process has a larger number (PID_MAX_LIMIT of the kernel).
@@ -107,7 +109,10 @@ impl Fake {
             },
             agent: machine::silent(),
             console: machine::silent(),
-            shared: Shared::default(),
+            shared: Arc::new(Mutex::new(World {
+                branches: true,
+                ..World::default()
+            })),
         }
     }
 
@@ -128,6 +133,11 @@ impl Fake {
     pub fn with_support(mut self, support: Support) -> Self {
         self.support = support;
         self
+    }
+
+    /// Has no machine branch off any more, as where the kernel forbids it.
+    pub fn forbid_branches(&self) {
+        self.world().branches = false;
     }
 
     /// Decides over the next creations of a node's machine; those after the

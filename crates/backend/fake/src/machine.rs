@@ -3,12 +3,12 @@
 use crate::{Call, Fate, Service, Shared, lock};
 use async_trait::async_trait;
 use nestlab_backend::{
-    BackendError, Contents, Exit, LinkAddress, Machine, MachineRecord, MachineSpec,
+    BackendError, Contents, Disk, Exit, LinkAddress, Machine, MachineRecord, MachineSpec,
 };
 use nestlab_sys::process::ProcessId;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -137,7 +137,7 @@ pub(crate) fn clear(run_dir: &Path) -> Result<(), BackendError> {
 
 /// A handle to a machine, which may have ended.
 pub(crate) struct FakeMachine {
-    record: MachineRecord,
+    record: Mutex<MachineRecord>,
     hears_power: bool,
     paused: Arc<AtomicBool>,
     exit: watch::Receiver<Option<Exit>>,
@@ -147,7 +147,7 @@ pub(crate) struct FakeMachine {
 impl FakeMachine {
     pub(crate) fn new(running: &Running, shared: &Shared) -> Self {
         Self {
-            record: running.record.clone(),
+            record: Mutex::new(running.record.clone()),
             hears_power: running.hears_power,
             paused: running.paused.clone(),
             exit: running.exit.subscribe(),
@@ -156,7 +156,7 @@ impl FakeMachine {
     }
 
     fn pid(&self) -> u32 {
-        self.record.process.pid
+        self.record().process.pid
     }
 
     /// What a VMM that has ended says to everything.
@@ -172,15 +172,15 @@ impl FakeMachine {
 #[async_trait]
 impl Machine for FakeMachine {
     fn record(&self) -> MachineRecord {
-        self.record.clone()
+        self.record.lock().expect("no holder panics").clone()
     }
 
     fn link(&self) -> LinkAddress {
-        LinkAddress::Unix(self.record.spec.run_dir.join(LINK))
+        LinkAddress::Unix(self.record().spec.run_dir.join(LINK))
     }
 
     fn console(&self) -> PathBuf {
-        self.record.spec.run_dir.join(CONSOLE)
+        self.record().spec.run_dir.join(CONSOLE)
     }
 
     async fn wait(&self) -> Exit {
@@ -195,7 +195,7 @@ impl Machine for FakeMachine {
     async fn power_button(&self) -> Result<(), BackendError> {
         let mut world = lock(&self.shared);
         self.answers("press the power button")?;
-        world.note(Call::Power(self.record.spec.path.clone()));
+        world.note(Call::Power(self.record().spec.path.clone()));
         if self.hears_power {
             world.end(self.pid(), "it powered off");
         }
@@ -204,13 +204,13 @@ impl Machine for FakeMachine {
 
     async fn kill(&self) -> Result<(), BackendError> {
         let mut world = lock(&self.shared);
-        world.note(Call::Kill(self.record.spec.path.clone()));
+        world.note(Call::Kill(self.record().spec.path.clone()));
         world.end(self.pid(), "it was killed");
         // A handle may be older than the machine that now uses the folder.
-        if world.uses(&self.record.spec.run_dir) {
+        if world.uses(&self.record().spec.run_dir) {
             return Ok(());
         }
-        clear(&self.record.spec.run_dir)
+        clear(&self.record().spec.run_dir)
     }
 
     async fn pause(&self) -> Result<(), BackendError> {
@@ -228,6 +228,19 @@ impl Machine for FakeMachine {
     async fn is_paused(&self) -> Result<bool, BackendError> {
         self.answers("tell whether it is paused")?;
         Ok(self.paused.load(Ordering::Relaxed))
+    }
+
+    async fn branch(&self, memory: &Path, disks: &[Disk]) -> Result<(), BackendError> {
+        self.answers("branch off")?;
+        if !lock(&self.shared).branches {
+            return Err(BackendError::Unsupported {
+                backend: "fake",
+                what: "branching off".into(),
+            });
+        }
+        let mut record = self.record.lock().expect("no holder panics");
+        record.spec = record.spec.clone().branched(memory, disks);
+        Ok(())
     }
 
     async fn write_memory(&self, file: &Path) -> Result<(), BackendError> {
@@ -248,6 +261,6 @@ impl Machine for FakeMachine {
         self.exit
             .borrow()
             .is_none()
-            .then(|| self.record.spec.memory.as_bytes())
+            .then(|| self.record().spec.memory.as_bytes())
     }
 }

@@ -222,7 +222,13 @@ fn escape(value: &str) -> String {
     value.replace(',', ",,")
 }
 
+/// What QEMU calls a disk of the machine.
+pub(crate) fn disk_name(number: usize) -> String {
+    format!("disk{number}")
+}
+
 fn disk_words(number: usize, disk: &Disk) -> (String, String) {
+    let name = disk_name(number);
     let read_only = if disk.read_only { "on" } else { "off" };
     let driver = match disk.format {
         DiskFormat::Qcow2 => "qcow2",
@@ -240,12 +246,12 @@ fn disk_words(number: usize, disk: &Disk) -> (String, String) {
         "file"
     };
     let blockdev = format!(
-        "driver={driver},node-name=disk{number},read-only={read_only},discard=unmap,\
+        "driver={driver},node-name={name},read-only={read_only},discard=unmap,\
          file.driver={file},file.filename={}{locking}",
         text(&disk.path)
     );
     let device = format!(
-        "virtio-blk-pci,drive=disk{number},serial={}",
+        "virtio-blk-pci,drive={name},serial={}",
         escape(&disk.serial)
     );
     (blockdev, device)

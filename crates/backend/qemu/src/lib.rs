@@ -4,6 +4,7 @@
 //! supervises next finds it: the monitor, the agent's link, the console.
 
 mod argv;
+mod branch;
 mod machine;
 mod probe;
 mod qmp;

@@ -4,7 +4,8 @@ use crate::argv::{CONSOLE, LINK, LOG, QMP};
 use crate::qmp::Qmp;
 use async_trait::async_trait;
 use nestlab_backend::{
-    BackendError, Contents, Exit, LinkAddress, Machine, MachineRecord, MachineSpec, Mapping, Plan,
+    BackendError, Contents, Disk, Exit, LinkAddress, Machine, MachineRecord, MachineSpec, Mapping,
+    Plan,
 };
 use nestlab_sys::cow;
 use nestlab_sys::dir::make_private;
@@ -16,6 +17,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -41,7 +43,8 @@ const END: Duration = Duration::from_secs(20);
 
 /// A QEMU process.
 pub(crate) struct QemuMachine {
-    record: MachineRecord,
+    run_dir: PathBuf,
+    record: Mutex<MachineRecord>,
     pidfd: Pidfd,
     /// How it ended, once it has, if it is our child. The task behind it reaps.
     status: Option<watch::Receiver<Option<String>>>,
@@ -80,7 +83,8 @@ pub(crate) async fn start(
         spec: spec.clone(),
     };
     Ok(QemuMachine {
-        record,
+        run_dir: spec.run_dir.clone(),
+        record: Mutex::new(record),
         pidfd,
         status: attempt.succeed().map(reap),
     })
@@ -243,7 +247,8 @@ pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<QemuMachine>,
     let answer = Qmp::connect(&record.spec.run_dir.join(QMP)).await;
     match answer {
         Ok(_) => Ok(Some(QemuMachine {
-            record: record.clone(),
+            run_dir: record.spec.run_dir.clone(),
+            record: Mutex::new(record.clone()),
             pidfd,
             status: None,
         })),
@@ -273,7 +278,7 @@ impl QemuMachine {
 
     /// The folder of its sockets.
     pub(crate) fn run_dir(&self) -> &Path {
-        &self.record.spec.run_dir
+        &self.run_dir
     }
 
     /// The last words of a QEMU that has ended over something, which tell more
@@ -318,15 +323,15 @@ fn stalled_by(blocks: &Value) -> String {
 #[async_trait]
 impl Machine for QemuMachine {
     fn record(&self) -> MachineRecord {
-        self.record.clone()
+        self.record.lock().expect("no holder panics").clone()
     }
 
     fn link(&self) -> LinkAddress {
-        LinkAddress::Unix(self.record.spec.run_dir.join(LINK))
+        LinkAddress::Unix(self.run_dir.join(LINK))
     }
 
     fn console(&self) -> PathBuf {
-        self.record.spec.run_dir.join(CONSOLE)
+        self.run_dir.join(CONSOLE)
     }
 
     async fn wait(&self) -> Exit {
@@ -338,7 +343,7 @@ impl Machine for QemuMachine {
                 };
             }
         };
-        let words = last_words(&self.record.spec.run_dir);
+        let words = last_words(&self.run_dir);
         let description = match (status, words.is_empty()) {
             (None, true) => "QEMU is gone".to_owned(),
             (None, false) => format!("QEMU is gone: {words}"),
@@ -376,14 +381,21 @@ impl Machine for QemuMachine {
         crate::state::save(self, state, contents).await
     }
 
+    async fn branch(&self, memory: &Path, disks: &[Disk]) -> Result<(), BackendError> {
+        crate::branch::branch(self, memory, disks).await?;
+        let mut record = self.record.lock().expect("no holder panics");
+        record.spec = record.spec.clone().branched(memory, disks);
+        Ok(())
+    }
+
     async fn write_memory(&self, file: &Path) -> Result<(), BackendError> {
-        let Some(memory) = self.record.spec.memory_file.clone() else {
+        let Some(memory) = self.record().spec.memory_file else {
             return Err(BackendError::Refused {
                 command: "save".into(),
                 message: "its memory is in no file".into(),
             });
         };
-        let (pid, to) = (self.record.process.pid, file.to_owned());
+        let (pid, to) = (self.record().process.pid, file.to_owned());
         let written = tokio::task::spawn_blocking(move || match memory.mapping {
             Mapping::Shared => cow::copy(&memory.path, &to),
             Mapping::Private => cow::copy_as_seen(pid, &memory.path, &to).map(drop),
@@ -407,13 +419,11 @@ impl Machine for QemuMachine {
                 seconds: END.as_secs(),
             })?
             .map_err(BackendError::io("wait for QEMU"))?;
-        clear_dead(&self.record.spec.run_dir)
+        clear_dead(&self.run_dir)
     }
 
     async fn revive(&self) -> Option<String> {
-        let mut qmp = Qmp::connect(&self.record.spec.run_dir.join(QMP))
-            .await
-            .ok()?;
+        let mut qmp = Qmp::connect(&self.run_dir.join(QMP)).await.ok()?;
         let status = qmp.execute("query-status", json!({})).await.ok()?;
         if status["status"] != "io-error" {
             return None;
@@ -424,7 +434,7 @@ impl Machine for QemuMachine {
     }
 
     fn resident_bytes(&self) -> Option<u64> {
-        self.record.process.resident_bytes()
+        self.record().process.resident_bytes()
     }
 }
 

@@ -1,13 +1,13 @@
 //! Memory and devices of a machine, to a file and back: QEMU's migration
-//! (docs/devel/migration) over a Unix socket that we serve or call. Memory that
-//! is in a named, shared file need not travel: the capability `x-ignore-shared`.
+//! (docs/devel/migration) over a Unix socket that we serve or call. Where memory is
+//! in a file of its own, devices travel alone.
 //!
 //! Under `-sandbox spawn=deny` QEMU may start no program to write a file, and
 //! `file:` is known only since 8.2; a Unix socket works in every version.
 
 use crate::machine::QemuMachine;
 use crate::qmp::Qmp;
-use nestlab_backend::{BackendError, Contents, Machine};
+use nestlab_backend::{BackendError, Contents};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -39,13 +39,12 @@ pub(crate) async fn save(
     file: &Path,
     contents: Contents,
 ) -> Result<(), BackendError> {
-    if contents == Contents::Devices && machine.record().spec.began_from_file() {
+    if contents == Contents::Devices {
         return save_devices(machine, file).await;
     }
     let socket = Socket::new(machine);
     let listener = UnixListener::bind(&socket.0).map_err(socket.error("listen on"))?;
     let mut qmp = machine.monitor().await?;
-    leave_memory_out(&mut qmp, contents == Contents::Devices).await?;
     let bandwidth = json!({ "max-bandwidth": BANDWIDTH });
     qmp.execute("migrate-set-parameters", bandwidth).await?;
     let target = json!({ "uri": socket.uri() });
@@ -99,8 +98,8 @@ async fn under_way(qmp: &mut Qmp) -> Result<bool, BackendError> {
     ))
 }
 
-/// Writes devices alone whatever the memory is. Memory that is not shared is part
-/// of every migration, but this command never writes any; it needs no Xen.
+/// Writes devices alone. Memory that is not shared is part of every migration, but
+/// this command never writes any, and it leaves the disks in use; it needs no Xen.
 async fn save_devices(machine: &QemuMachine, file: &Path) -> Result<(), BackendError> {
     let arguments = json!({ "filename": file, "live": false });
     let mut qmp = machine.monitor().await?;
@@ -142,8 +141,6 @@ pub(crate) async fn load(machine: &QemuMachine, file: &Path) -> Result<(), Backe
         .await
         .map_err(BackendError::io(format!("open {}", file.display())))?;
     let mut qmp = machine.monitor().await?;
-    let spec = machine.record().spec;
-    leave_memory_out(&mut qmp, spec.began_from_file()).await?;
     let source = json!({ "uri": socket.uri() });
     qmp.execute("migrate-incoming", source).await?;
     let mut stream = tokio::time::timeout(OPEN, socket.connect())
@@ -154,14 +151,6 @@ pub(crate) async fn load(machine: &QemuMachine, file: &Path) -> Result<(), Backe
         .map_err(BackendError::io("hand the state to QEMU"))?;
     drop(stream);
     finished(&mut qmp).await
-}
-
-/// Whether memory in files stays there.
-async fn leave_memory_out(qmp: &mut Qmp, state: bool) -> Result<(), BackendError> {
-    let capability = json!({ "capability": "x-ignore-shared", "state": state });
-    let capabilities = json!({ "capabilities": [capability] });
-    let set = qmp.execute("migrate-set-capabilities", capabilities);
-    set.await.map(drop)
 }
 
 /// Waits until QEMU says that it has sent or taken everything.
