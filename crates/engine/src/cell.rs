@@ -56,6 +56,16 @@ impl Live {
         self.link.cut().await;
     }
 
+    /// Has nothing of ours reach the guest until [`Self::speak`].
+    pub async fn be_quiet(&self) {
+        self.link.be_quiet().await;
+    }
+
+    /// Ends the silence; tells whether the link is still there.
+    pub fn speak(&self) -> bool {
+        self.link.speak()
+    }
+
     /// The agent, if it answers now.
     pub fn agent_now(&self) -> Option<Client> {
         self.agent.borrow().clone()

@@ -1,9 +1,10 @@
 //! The disks of a node: thin overlays over images, empty disks beside them.
 //!
-//! A fork freezes a disk under the next number and puts a new overlay in its
-//! place: `root.qcow2` over `root.2.qcow2` over `root.1.qcow2` over the image.
-//! Frozen files are the same in every lab that was forked (hard links), and find
-//! each other by their plain names, in whichever lab's folder.
+//! Where a disk is frozen a new overlay is put over it, under the next number:
+//! `root.2.qcow2` over `root.1.qcow2` over `root.qcow2` over the image. The last one
+//! is written to. Frozen files are the same in every lab that was forked (hard
+//! links), and find each other by their plain names, in whichever lab's folder. No
+//! name is ever given to another file: a VMM that is at work may open it anew.
 
 use crate::cell::NodeCell;
 use crate::{BaseImage, Fault};
@@ -11,23 +12,30 @@ use nestlab_backend::{Disk, DiskFormat};
 use nestlab_model::Node;
 use std::path::{Path, PathBuf};
 
+/// The disk that a node boots from.
+const ROOT: &str = "root";
+
 /// Makes what is missing and returns the node's own disks, the root first.
 pub(crate) fn prepare(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<Vec<Disk>, Fault> {
     std::fs::create_dir_all(&cell.folder)
         .map_err(Fault::io(format!("Cannot make {}", cell.folder.display())))?;
     let mut disks = vec![root(cell, node, base)?];
     for spec in &node.disks {
-        let path = cell.folder.join(active(spec.name.as_str()));
-        if !path.exists() {
-            make(&path, |path| nestlab_image::create_empty(path, spec.size))?;
-        }
-        disks.push(own(spec.name.to_string(), path));
+        let name = spec.name.as_str();
+        let path = match top(&cell.folder, name) {
+            Some(top) => cell.folder.join(file(name, top)),
+            None => {
+                let path = cell.folder.join(file(name, 0));
+                make(&path, |path| nestlab_image::create_empty(path, spec.size))?;
+                path
+            }
+        };
+        disks.push(own(name.to_owned(), path));
     }
     Ok(disks)
 }
 
 fn root(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<Disk, Fault> {
-    let path = cell.folder.join(active("root"));
     let size = node.disk.unwrap_or(base.virtual_size);
     if size < base.virtual_size {
         return Err(Fault::new(format!(
@@ -36,7 +44,9 @@ fn root(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<Disk, Fault> {
         ))
         .with_hint("Raise `disk`, or leave it out"));
     }
-    if !path.exists() {
+    let number = top(&cell.folder, ROOT);
+    let path = cell.folder.join(file(ROOT, number.unwrap_or(0)));
+    if number.is_none() {
         let format = match base.format {
             DiskFormat::Raw => nestlab_image::ImageFormat::Raw,
             DiskFormat::Qcow2 => nestlab_image::ImageFormat::Qcow2,
@@ -45,7 +55,7 @@ fn root(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<Disk, Fault> {
             nestlab_image::create_overlay(path, &base.path, format, size)
         })?;
     }
-    Ok(own("root".into(), path))
+    Ok(own(ROOT.into(), path))
 }
 
 fn own(serial: String, path: PathBuf) -> Disk {
@@ -57,46 +67,48 @@ fn own(serial: String, path: PathBuf) -> Disk {
     }
 }
 
-/// Makes what the disks of a node hold read-only, for this lab and for copies.
-pub(crate) fn freeze(cell: &NodeCell) -> Result<(), Fault> {
+/// Puts a new overlay over each disk of a node and returns them: nobody who uses
+/// those writes to what the node's disks hold now.
+pub(crate) fn freeze(cell: &NodeCell) -> Result<Vec<Disk>, Fault> {
     let Some(record) = cell.record() else {
-        return Ok(());
+        return Ok(Vec::new());
     };
-    for disk in present(&cell.folder, &record.node) {
-        let number = (1..)
-            .find(|number| !cell.folder.join(frozen(&disk, *number)).exists())
-            .expect("numbers do not end");
-        let path = cell.folder.join(active(&disk));
-        let below = frozen(&disk, number);
-        link(&path, &cell.folder.join(&below))?;
-        make(&path, |new| over(new, &path, &below))?;
-    }
-    Ok(())
+    let present = present(&cell.folder, &record.node).into_iter();
+    let overlays = present.map(|(disk, number)| {
+        let below = file(&disk, number);
+        let path = cell.folder.join(file(&disk, number + 1));
+        make(&path, |new| over(new, &cell.folder.join(&below), &below))?;
+        Ok(own(disk, path))
+    });
+    overlays.collect()
 }
 
 /// Gives another folder the frozen disks of a node's, each with an overlay of its
 /// own.
 pub(crate) fn copy(from: &Path, node: &Node, to: &Path) -> Result<(), Fault> {
-    for disk in present(from, node) {
-        let numbers = (1..).take_while(|number| from.join(frozen(&disk, *number)).exists());
-        let mut last = None;
-        for name in numbers.map(|number| frozen(&disk, number)) {
+    for (disk, top) in present(from, node) {
+        for name in (0..top).map(|number| file(&disk, number)) {
             link(&from.join(&name), &to.join(&name))?;
-            last = Some(name);
         }
-        if let Some(below) = last {
-            let source = from.join(active(&disk));
-            make(&to.join(active(&disk)), |new| over(new, &source, &below))?;
+        if let Some(last) = top.checked_sub(1) {
+            let below = file(&disk, last);
+            let source = from.join(&below);
+            make(&to.join(file(&disk, top)), |new| over(new, &source, &below))?;
         }
     }
     Ok(())
 }
 
+/// The file of a node's disk that is written to.
+pub(crate) fn at_work(folder: &Path, disk: &str) -> PathBuf {
+    folder.join(file(disk, top(folder, disk).unwrap_or(0)))
+}
+
 /// Copies what a node has written to its disks since they were made: of a node of
 /// which nothing was ever frozen.
 pub(crate) fn copy_written(from: &Path, node: &Node, to: &Path) -> Result<(), Fault> {
-    for disk in present(from, node) {
-        let name = active(&disk);
+    for (disk, number) in present(from, node) {
+        let name = file(&disk, number);
         let copied = std::fs::copy(from.join(&name), to.join(&name));
         copied.map_err(Fault::io(format!("Cannot copy the disk {name}")))?;
     }
@@ -105,24 +117,29 @@ pub(crate) fn copy_written(from: &Path, node: &Node, to: &Path) -> Result<(), Fa
 
 /// Whether a node has any disk.
 pub(crate) fn any(folder: &Path) -> bool {
-    folder.join(active("root")).exists()
+    top(folder, ROOT).is_some()
 }
 
-/// The names of a node's own disks that have been made.
-fn present(folder: &Path, node: &Node) -> Vec<String> {
+/// A node's own disks that have been made, each with the number of its last overlay.
+fn present(folder: &Path, node: &Node) -> Vec<(String, u32)> {
     let extra = node.disks.iter().map(|disk| disk.name.to_string());
-    std::iter::once("root".to_owned())
+    std::iter::once(ROOT.to_owned())
         .chain(extra)
-        .filter(|disk| folder.join(active(disk)).exists())
+        .filter_map(|disk| top(folder, &disk).map(|top| (disk, top)))
         .collect()
 }
 
-fn active(disk: &str) -> String {
-    format!("{disk}.qcow2")
+/// The number of a disk's last overlay, if it has been made.
+fn top(folder: &Path, disk: &str) -> Option<u32> {
+    let there = |number: &u32| folder.join(file(disk, *number)).exists();
+    (0..).take_while(there).last()
 }
 
-fn frozen(disk: &str, number: u32) -> String {
-    format!("{disk}.{number}.qcow2")
+fn file(disk: &str, number: u32) -> String {
+    match number {
+        0 => format!("{disk}.qcow2"),
+        _ => format!("{disk}.{number}.qcow2"),
+    }
 }
 
 /// An overlay as large as another disk, over a file beside it.

@@ -1,10 +1,15 @@
 //! Copying a lab as it is now into new labs that go on by themselves.
 //!
 //! ```text
-//! pause inside-out, links cut ─► devices saved, machines ended
-//!   ─► disks and memory frozen, each new lab given names for them
-//!   ─► the lab goes on from the same files, outside-in
+//! pause inside-out, links silent ─► devices saved, new overlays for the disks
+//!   ─► machines branch off: what was there is frozen, each new lab given names for it
+//!   ─► the lab goes on, outside-in
 //! ```
+//!
+//! The lab's own machines stay what they are, with their links and whatever goes on
+//! over them. Where one cannot branch off (another processor, a kernel that lets
+//! nobody look into processes) it is ended, and begins anew from the same files as
+//! the forks.
 //!
 //! What is frozen is never written to again: the lab and its forks keep what
 //! they write in new disks, and in memory of their own. So the first fork copies
@@ -167,16 +172,44 @@ impl Engine {
         let cells = || sleepers.iter().map(|sleeper| &sleeper.cell);
         all(cells().map(|cell| self.pause_node(cell, true, Why::Frozen))).await?;
         let written = all(cells().map(|cell| self.freeze_node(cell))).await?;
-        for cell in self.cells() {
-            disks::freeze(&cell)?;
+        for cell in self.cells().iter().filter(|cell| cell.live().is_none()) {
+            disks::freeze(cell)?;
         }
         Ok(written.into_iter().flatten().collect())
     }
 
     async fn freeze_node(&self, cell: &Arc<NodeCell>) -> Result<Option<NodePath>, Fault> {
         let _work = cell.work.clone().lock_owned().await;
-        let in_file = self.save_paused(cell, Rest::Memory).await?;
+        let in_file = self.write_down(cell, Rest::Memory).await?;
+        if in_file && self.branch(cell).await? {
+            return Ok(None);
+        }
+        self.put_out(cell).await?;
         Ok((!in_file).then(|| cell.path.clone()))
+    }
+
+    /// Has the machine of a node that has been written down never touch again what it
+    /// had; tells whether it could.
+    async fn branch(&self, cell: &NodeCell) -> Result<bool, Fault> {
+        let (Some(live), Some(record)) = (cell.live_now(), cell.record()) else {
+            return Ok(false);
+        };
+        let Some(memory) = record
+            .saved
+            .as_ref()
+            .and_then(|saved| cell.memory_of(saved))
+        else {
+            return Ok(false);
+        };
+        let overlays = disks::freeze(cell)?;
+        if let Err(error) = live.machine.branch(&memory, &overlays).await {
+            tracing::warn!(path = %cell.path, error = &error as &dyn std::error::Error, "it cannot branch off and begins anew");
+            return Ok(false);
+        }
+        cell.amend(&record.node, |record| {
+            record.machine = Some(live.machine.record());
+        })?;
+        Ok(true)
     }
 }
 

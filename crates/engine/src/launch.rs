@@ -213,7 +213,9 @@ async fn watch_end(cell: Arc<NodeCell>, machine: Arc<dyn Machine>, in_care: ones
         cell.path
     ));
     cell.enter(fault.at(stage));
-    cell.drop_memory();
+    if cell.record().is_none_or(|record| record.saved.is_none()) {
+        cell.drop_memory();
+    }
     // Last: this drops the tasks of the machine, this one among them.
     cell.set_live(None);
 }

@@ -21,6 +21,7 @@ mod disks;
 mod engine;
 mod fault;
 mod fork;
+mod gate;
 mod ground;
 mod launch;
 mod link;

@@ -3,6 +3,7 @@
 use crate::Fault;
 use crate::cell::NodeCell;
 use crate::engine::Engine;
+use crate::gate::Gate;
 use nestlab_api::client::Client;
 use nestlab_api::link::Link;
 use nestlab_backend::LinkAddress;
@@ -32,9 +33,10 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 const SILENT: &str = "the agent has been silent for a minute; its link is made anew";
 
-/// The end of a link by our own wish.
+/// Silence on a link, and its end, by our own wish.
 #[derive(Clone)]
 pub(crate) struct LinkKeeper {
+    gate: Gate,
     /// Told that there shall be no link any more.
     unwanted: Arc<watch::Sender<bool>>,
 }
@@ -44,6 +46,20 @@ impl LinkKeeper {
     pub async fn cut(&self) {
         self.unwanted.send_replace(true);
         self.unwanted.closed().await;
+    }
+
+    /// Has nothing reach the VMM until [`Self::speak`]. Where it does not read what
+    /// was said before, the link is cut.
+    pub async fn be_quiet(&self) {
+        if !self.gate.shut().await {
+            self.cut().await;
+        }
+    }
+
+    /// Ends the silence; tells whether the link is still there.
+    pub fn speak(&self) -> bool {
+        self.gate.open();
+        !*self.unwanted.borrow()
     }
 }
 
@@ -56,6 +72,11 @@ pub(crate) fn maintain(
 ) -> (watch::Receiver<Option<Client>>, LinkKeeper, AbortHandle) {
     let (sender, receiver) = watch::channel(None);
     let (unwanted, mut cut) = watch::channel(false);
+    let gate = Gate::default();
+    let keeper = LinkKeeper {
+        gate: gate.clone(),
+        unwanted: Arc::new(unwanted),
+    };
     let has_inside = cell
         .record()
         .is_some_and(|record| !record.node.inside.is_empty());
@@ -64,7 +85,7 @@ pub(crate) fn maintain(
     let task = tokio::spawn(async move {
         loop {
             let link = tokio::select! {
-                link = connect(&address) => link,
+                link = connect(&address, &gate) => link,
                 _ = cut.wait_for(|cut| *cut) => return,
             };
             if let Some(link) = link {
@@ -93,9 +114,6 @@ pub(crate) fn maintain(
             tokio::time::sleep(RETRY).await;
         }
     });
-    let keeper = LinkKeeper {
-        unwanted: Arc::new(unwanted),
-    };
     (receiver, keeper, task.abort_handle())
 }
 
@@ -165,10 +183,10 @@ async fn notice_boot(engine: &Engine, cell: &Arc<NodeCell>, client: &Client) {
     }
 }
 
-async fn connect(address: &LinkAddress) -> Option<Link> {
+async fn connect(address: &LinkAddress, gate: &Gate) -> Option<Link> {
     let LinkAddress::Unix(path) = address;
     let stream = UnixStream::connect(path).await.ok()?;
-    match Link::connect(stream, GREETING).await {
+    match Link::connect(gate.guard(stream), GREETING).await {
         Ok(link) => Some(link),
         Err(error) => {
             tracing::debug!(%error, path = %path.display(), "no greeting");

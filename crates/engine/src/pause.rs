@@ -27,8 +27,8 @@ pub(crate) enum Why {
     /// Somebody wants it to stand still. Its link waits as well. With a lease, what
     /// is inside goes on by itself when that has run out.
     Asked { lease_seconds: Option<u64> },
-    /// It will be saved. Its link is cut while the guest can still see that: what is
-    /// written to a VMM's socket later ends up in memory that shall not change.
+    /// It will be saved. Nothing is said to the guest any more: what is written to a
+    /// VMM's socket ends up in memory, which shall not change.
     Frozen,
 }
 
@@ -125,7 +125,7 @@ impl Engine {
         let _work = cell.work.clone().lock_owned().await;
         let live = match (cell.state(), cell.live_now()) {
             (NodeState::Paused, Some(live)) if why == Why::Frozen => {
-                live.cut_link().await;
+                live.be_quiet().await;
                 return Ok(true);
             }
             (NodeState::Paused, _) => return Ok(true),
@@ -148,14 +148,11 @@ impl Engine {
         };
         let inside = self.pause_inside(cell, &live, why).await?;
         if why == Why::Frozen {
-            live.cut_link().await;
+            live.be_quiet().await;
         }
         if let Err(error) = live.machine.pause().await {
             if let Some(live) = cell.live_now() {
-                let live = match why {
-                    Why::Frozen => self.hold(cell, live.machine),
-                    Why::Asked { .. } => live,
-                };
+                let live = self.speak(cell, live);
                 let _ = self.set_right(cell, &live).await;
             }
             return Err(cannot("pause", cell, &error));
@@ -164,6 +161,14 @@ impl Engine {
         cell.stand_still();
         cell.enter(NodeState::Paused);
         Ok(true)
+    }
+
+    /// Ends the silence on the link of a machine that was to be saved.
+    pub(crate) fn speak(&self, cell: &Arc<NodeCell>, live: Live) -> Live {
+        match live.speak() {
+            true => live,
+            false => self.hold(cell, live.machine),
+        }
     }
 
     /// Pauses everything inside a node, if anything is; tells what stands there.

@@ -1,20 +1,20 @@
 //! Putting nodes to rest on disk, and waking them from there.
 //!
 //! ```text
-//! pause inside-out, link cut ─► memory and state to files ─► written down ─► machine ended
+//! pause inside-out, link silent ─► memory and state to files ─► written down ─► machine ended
 //! machine from the files ─► written down, state of no use ─► goes on
 //! ```
 //!
 //! The state and the disks belong together: once the machine goes on, the file
 //! is of no use, and it is removed before that.
 
-use crate::Fault;
 use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::memory::{self, Rest};
 use crate::pause::{Why, has_inside, wake};
 use crate::record::NodeRecord;
+use crate::{Fault, disks};
 use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
 use std::path::{Path, PathBuf};
@@ -29,23 +29,22 @@ impl Engine {
         if !self.pause_node(cell, named, Why::Frozen).await? {
             return Ok(());
         }
-        let saved = {
+        let saved = async {
             let _work = cell.interrupt().await;
-            self.save_paused(cell, Rest::Disk).await
+            self.write_down(cell, Rest::Disk).await?;
+            self.put_out(cell).await
         };
+        let saved = saved.await;
         if saved.is_err() {
             self.thaw(cell, was_paused).await?;
         }
-        saved.map(drop)
+        saved
     }
 
-    /// Saves a paused node whose link is cut, and ends its machine; the caller holds
-    /// its lock. Tells whether its memory is in a file.
-    pub(crate) async fn save_paused(
-        &self,
-        cell: &Arc<NodeCell>,
-        rest: Rest,
-    ) -> Result<bool, Fault> {
+    /// Writes down a paused node whose link is silent; the caller holds its lock.
+    /// What is written is true as long as the machine stands still. Tells whether its
+    /// memory is in a file.
+    pub(crate) async fn write_down(&self, cell: &Arc<NodeCell>, rest: Rest) -> Result<bool, Fault> {
         let (Some(live), Some(record)) = (cell.live_now(), cell.record()) else {
             return Err(Fault::new(format!(
                 "The machine of node `{}` has ended",
@@ -58,33 +57,45 @@ impl Engine {
             true => Contents::Devices,
             false => Contents::Everything,
         };
-        write_state(cell, &live, contents).await?;
+        write_state(cell, &live, contents, rest).await?;
         let spec = once_saved(live.machine.record().spec, memory);
         cell.amend(&record.node, |record| record.saved = Some(spec))?;
-        cell.enter(NodeState::Halting);
-        self.end(cell, &live).await?;
-        cell.enter(NodeState::Saved);
         Ok(in_file)
+    }
+
+    /// Ends the machine of a node that has been written down.
+    pub(crate) async fn put_out(&self, cell: &NodeCell) -> Result<(), Fault> {
+        if let Some(live) = cell.live_now() {
+            cell.enter(NodeState::Halting);
+            self.end(cell, &live).await?;
+        }
+        cell.enter(NodeState::Saved);
+        Ok(())
     }
 
     /// Lets a node go on as it was, whether its machine was ended, stands still or
     /// only what is inside it does.
     pub(crate) async fn thaw(&self, cell: &Arc<NodeCell>, was_paused: bool) -> Result<(), Fault> {
         let work = Arc::new(cell.work.clone().lock_owned().await);
-        let record = cell.record().filter(|record| record.saved.is_some());
-        let live = match record {
-            Some(NodeRecord {
-                node,
-                saved: Some(spec),
-                ..
-            }) => self.restore_saved(cell, &node, spec, work.clone()).await?,
-            _ => match cell.live_now() {
-                Some(live) if cell.state() == NodeState::Paused => self.hold(cell, live.machine),
-                Some(live) if cell.state() == NodeState::Ready && has_inside(cell) => {
-                    return self.set_right(cell, &live).await;
-                }
-                _ => return Ok(()),
-            },
+        let live = match (cell.state(), cell.live_now(), cell.record()) {
+            (NodeState::Paused, Some(live), _) => {
+                // It goes on: what was written down is older than that.
+                discard(cell)?;
+                self.speak(cell, live)
+            }
+            (NodeState::Ready, Some(live), _) if has_inside(cell) => {
+                return self.set_right(cell, &live).await;
+            }
+            (
+                _,
+                None,
+                Some(NodeRecord {
+                    node,
+                    saved: Some(spec),
+                    ..
+                }),
+            ) => self.restore_saved(cell, &node, spec, work.clone()).await?,
+            _ => return Ok(()),
         };
         if was_paused {
             cell.enter(NodeState::Paused);
@@ -154,9 +165,7 @@ impl Engine {
         };
         let mut disks = saved.disks;
         for disk in disks.iter_mut().filter(|disk| !disk.read_only) {
-            if let Some(name) = disk.path.file_name() {
-                disk.path = cell.folder.join(name);
-            }
+            disk.path = disks::at_work(&cell.folder, &disk.serial);
         }
         // Its cards are those of the node as it was when it was saved.
         let endpoints = cell.record().map(|record| record.node.endpoints);
@@ -221,7 +230,12 @@ fn frozen_memory(cell: &NodeCell, saved: &MachineSpec, path: PathBuf) -> Result<
     })
 }
 
-async fn write_state(cell: &NodeCell, live: &Live, contents: Contents) -> Result<(), Fault> {
+async fn write_state(
+    cell: &NodeCell,
+    live: &Live,
+    contents: Contents,
+    rest: Rest,
+) -> Result<(), Fault> {
     let path = cell.state_path();
     let part = path.with_extension("part");
     // Left by somebody who was killed in the middle.
@@ -232,6 +246,9 @@ async fn write_state(cell: &NodeCell, live: &Live, contents: Contents) -> Result
         Fault::caused(cannot(), &error)
             .with_hint("It takes as much disk space as the guest has used of its memory")
     })?;
+    if rest == Rest::Disk {
+        nestlab_sys::disk::sync(&part).map_err(Fault::io(cannot()))?;
+    }
     std::fs::rename(&part, &path).map_err(Fault::io(cannot()))
 }
 

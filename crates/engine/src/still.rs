@@ -5,8 +5,8 @@
 //! FOLDER/nodes/NAME/node.json        the node and what its machine was
 //! FOLDER/nodes/NAME/machine.state    devices, and memory where that is in no file
 //! FOLDER/nodes/NAME/machine.memory   memory, unless it is on a tmpfs
-//! FOLDER/nodes/NAME/DISK.N.qcow2     frozen disks, the same files in every copy
-//! FOLDER/nodes/NAME/DISK.qcow2       the copy's own overlay over the last of them
+//! FOLDER/nodes/NAME/DISK.qcow2       frozen disks, the same files in every copy
+//! FOLDER/nodes/NAME/DISK.N.qcow2     the last one: the copy's own overlay over them
 //! ```
 //!
 //! Copies are names (hard links) for the same files, to which nobody writes any

@@ -68,6 +68,15 @@ pub fn copy_as_seen(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
     Ok(own)
 }
 
+/// Whether a process maps what was a file copy-on-write, and nowhere else otherwise.
+///
+/// # Errors
+/// The process is gone.
+pub fn is_mapped_privately(pid: u32, file: &Path) -> io::Result<bool> {
+    let mappings = mappings(pid, file)?;
+    Ok(!mappings.is_empty() && mappings.iter().all(|mapping| !mapping.shared))
+}
+
 /// A part of a file in an address space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mapping {

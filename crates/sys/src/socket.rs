@@ -1,8 +1,8 @@
-//! Socket options that the standard library does not have.
+//! What the standard library does not know of sockets.
 
 use std::io;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Has datagrams refused rather than split when they exceed an MTU on the way
 /// (ip(7), IP_MTU_DISCOVER). That is how an MTU is proved.
@@ -25,5 +25,38 @@ pub fn dont_fragment(socket: &UdpSocket) -> io::Result<()> {
     match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// How much of what was written to a Unix socket its peer has not read yet
+/// (`SIOCOUTQ`): 0 if that is nothing, else its bytes and what the kernel keeps
+/// beside them.
+///
+/// # Errors
+/// It is no socket.
+pub fn unread(socket: impl AsFd) -> io::Result<usize> {
+    let mut count: nix::libc::c_int = 0;
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes one int, which lives until it returns.
+    match unsafe { nix::libc::ioctl(socket, nix::libc::TIOCOUTQ, &raw mut count) } {
+        0 => Ok(usize::try_from(count).unwrap_or(0)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn what_the_peer_has_not_read_is_counted() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        assert_eq!(unread(&ours).unwrap(), 0);
+        ours.write_all(b"word").unwrap();
+        assert!(unread(&ours).unwrap() >= 4);
+        theirs.read_exact(&mut [0; 4]).unwrap();
+        assert_eq!(unread(&ours).unwrap(), 0);
     }
 }

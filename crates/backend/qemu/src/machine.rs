@@ -248,7 +248,7 @@ pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<QemuMachine>,
     match answer {
         Ok(_) => Ok(Some(QemuMachine {
             run_dir: record.spec.run_dir.clone(),
-            record: Mutex::new(record.clone()),
+            record: Mutex::new(as_it_is(record)),
             pidfd,
             status: None,
         })),
@@ -258,6 +258,18 @@ pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<QemuMachine>,
         }
         Err(error) => Err(error),
     }
+}
+
+/// The record of a machine whose keeper may have been killed before he wrote down
+/// that it had branched off.
+fn as_it_is(record: &MachineRecord) -> MachineRecord {
+    let mut record = record.clone();
+    if let Some(file) = &mut record.spec.memory_file
+        && cow::is_mapped_privately(record.process.pid, &file.path).unwrap_or(false)
+    {
+        file.mapping = Mapping::Private;
+    }
+    record
 }
 
 fn is_ours(record: &MachineRecord) -> bool {

@@ -1,7 +1,7 @@
 //! What a fork leaves, in the lab that was forked and in the new one.
 
 use crate::bench::{Bench, node, path};
-use nestlab_backend_fake::Fate;
+use nestlab_backend_fake::{Call, Fate};
 use nestlab_model::{Node, NodeState};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -42,9 +42,9 @@ fn a_fork_is_at_rest_and_the_lab_goes_on() {
 
     // Frozen disks and memory are the same files in all labs.
     let of = |lab: &str, file: &str| inode(&bench.lab_folder(lab).join("nodes/a").join(file));
-    let [first, second] = ["1", "2"].map(|lab| of(lab, "root.1.qcow2"));
-    assert_eq!((first, second), (of("0", "root.1.qcow2"), first));
-    assert_ne!(of("1", "root.qcow2"), of("2", "root.qcow2"));
+    let [first, second] = ["1", "2"].map(|lab| of(lab, "root.qcow2"));
+    assert_eq!((first, second), (of("0", "root.qcow2"), first));
+    assert_ne!(of("1", "root.1.qcow2"), of("2", "root.1.qcow2"));
     assert_eq!(bench.memory("0", "a"), bench.memory("1", "a"));
 
     bench.halt().unwrap();
@@ -53,6 +53,25 @@ fn a_fork_is_at_rest_and_the_lab_goes_on() {
     assert!(fork.up().ok);
     assert_eq!(fork.creations("a"), 1, "it goes on");
     assert_eq!(fork.host_ports("a"), [0], "the lab's own port is taken");
+}
+
+#[test]
+fn a_machine_that_is_forked_stays_or_begins_anew() {
+    let bench = Bench::new(vec![node("a")]);
+    assert!(bench.up().ok);
+    let restores = || {
+        let calls = bench.fake.calls();
+        calls
+            .iter()
+            .filter(|call| matches!(call, Call::Restore(_)))
+            .count()
+    };
+    assert!(bench.fork(&["1"]).unwrap().written.is_empty());
+    assert_eq!((restores(), bench.state("a")), (0, NodeState::Ready));
+    bench.fake.forbid_branches();
+    assert!(bench.fork(&["2"]).unwrap().written.is_empty());
+    assert_eq!((restores(), bench.state("a")), (1, NodeState::Ready));
+    assert!(bench.fake.paused().is_empty());
 }
 
 #[test]
