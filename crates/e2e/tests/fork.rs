@@ -105,8 +105,12 @@ fn forks_part(world: &World) {
     });
     labs.write("tree", "seed");
 
-    // The first fork copies nothing.
+    // The first fork copies nothing, and what goes on in the lab goes on.
+    let line = "sleep 6; echo still here";
+    let session = ["-l", "tree", "exec", "box/inner", "--", "sh", "-c", line];
+    let session = world.start(&folder, &session);
     let twin = labs.forked("tree", &["--name", "twin"]);
+    assert_eq!(session.wait().ok().stdout.trim(), "still here");
     assert_eq!(twin["written"], serde_json::json!([]), "{twin}");
     assert_eq!(twin["forks"][0]["name"], "twin");
     let ports = &twin["forks"][0]["listeners"];
