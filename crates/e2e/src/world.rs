@@ -232,6 +232,14 @@ impl World {
         find(&status["nodes"], path).cloned().unwrap_or_default()
     }
 
+    /// A node of the lab of some name.
+    pub fn node_of(&self, folder: &Path, lab: &str, path: &str) -> serde_json::Value {
+        let status = self.run(folder, &["-l", lab, "status", "--json"]);
+        find(&status.ok().json()["nodes"], path)
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// What a line of shell prints in a node, trimmed.
     #[track_caller]
     pub fn inside(&self, lab: &Path, node: &str, line: &str) -> String {

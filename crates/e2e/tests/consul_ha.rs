@@ -113,8 +113,8 @@ fn the_cluster_lives(world: &World) {
     );
 
     a_snapshot_brings_the_old_key_back(world, &lab, &servers);
-    a_fork_goes_its_own_way(world, &lab, &servers);
-    a_new_leader_follows_a_dead_one(world, &lab, &servers);
+    forks_go_their_own_ways(world, &lab, &servers);
+    a_new_leader_follows_a_dead_one(world, &lab, "consul-ha", &servers, "blue");
 
     // `up` brings the dead one back into the cluster.
     world.run(&lab, &["up"]).ok();
@@ -147,23 +147,25 @@ fn a_snapshot_brings_the_old_key_back(world: &World, lab: &Path, servers: &[&str
     world.run(lab, &["snapshot", "delete", "blue"]).ok();
 }
 
-/// A copy of the running cluster is a cluster, and what is written there stays there.
-fn a_fork_goes_its_own_way(world: &World, lab: &Path, servers: &[&str]) {
-    let consul = |of: &str, via: &str, args: &[&str]| {
-        let argv = [&["-l", of, "exec", via, "--", "consul"], args].concat();
-        world.run(lab, &argv)
-    };
-    world.run(lab, &["fork", "--name", "other"]).ok();
-    world.eventually("a key is written in the fork", PATIENCE, || {
-        consul("other", servers[1], &["kv", "put", "color", "green"]).code == 0
-    });
-    for (of, color) in [("other", "green"), ("consul-ha", "blue")] {
+/// Copies of the running cluster are clusters: what is written in one, and who leads
+/// it, is nobody else's.
+fn forks_go_their_own_ways(world: &World, lab: &Path, servers: &[&str]) {
+    world
+        .run(lab, &["fork", "--name", "other", "--count", "2"])
+        .ok();
+    let colors = [("other-1", "green"), ("other-2", "yellow")];
+    for (of, color) in colors {
+        world.eventually(&format!("a key is written in {of}"), PATIENCE, || {
+            consul(world, lab, of, servers[1], &["kv", "put", "color", color]).code == 0
+        });
+    }
+    for (of, color) in colors.into_iter().chain([("consul-ha", "blue")]) {
         world.eventually(&format!("{of} has its own color"), PATIENCE, || {
-            let read = consul(of, servers[2], &["kv", "get", "color"]);
+            let read = consul(world, lab, of, servers[2], &["kv", "get", "color"]);
             read.stdout.contains(color)
         });
     }
-    let arguments = ["-l", "other", "port", "--json"];
+    let arguments = ["-l", "other-1", "port", "--json"];
     let ports = world.run(lab, &arguments).ok().json();
     let listen = ports["listeners"][0]["listen"].as_str().expect("a port");
     let own: u16 = listen.rsplit(':').next().unwrap().parse().unwrap();
@@ -171,48 +173,52 @@ fn a_fork_goes_its_own_way(world: &World, lab: &Path, servers: &[&str]) {
     world.eventually("the fork answers on its own port", PATIENCE, || {
         http(own, "/v1/kv/color?raw") == "green"
     });
-    world.run(lab, &["-l", "other", "destroy", "--yes"]).ok();
+    for (of, color) in colors {
+        a_new_leader_follows_a_dead_one(world, lab, of, servers, color);
+        world.run(lab, &["-l", of, "destroy", "--yes"]).ok();
+    }
+    for server in servers {
+        assert_eq!(world.state(lab, server), "ready");
+    }
 }
 
-/// Kills the leader's virtual machine, as a power failure would.
-fn a_new_leader_follows_a_dead_one(world: &World, lab: &Path, servers: &[&str]) {
+fn consul(world: &World, lab: &Path, of: &str, via: &str, args: &[&str]) -> nestlab_e2e::Done {
+    let argv = [&["-l", of, "exec", via, "--", "consul"], args].concat();
+    world.run(lab, &argv)
+}
+
+/// Kills the virtual machine of a lab's leader, as a power failure would.
+fn a_new_leader_follows_a_dead_one(
+    world: &World,
+    lab: &Path,
+    of: &str,
+    servers: &[&str],
+    color: &str,
+) {
     let leader = |via: &str| {
-        let argv = [
-            "exec",
-            via,
-            "--",
-            "consul",
-            "operator",
-            "raft",
-            "list-peers",
-        ];
-        let peers = world.run(lab, &argv).stdout;
+        let peers = consul(world, lab, of, via, &["operator", "raft", "list-peers"]).stdout;
         let line = peers.lines().find(|line| line.contains("leader"))?;
         Some(format!("l1/{}", line.split_whitespace().next()?))
     };
-    world.eventually("the cluster has a leader", PATIENCE, || {
+    world.eventually(&format!("{of} has a leader"), PATIENCE, || {
         leader(servers[0]).is_some()
     });
     let old = leader(servers[0]).expect("it had one a moment ago");
     let survivor = servers.iter().find(|server| **server != old).unwrap();
-    let pid = world.node(lab, &old)["pid"].as_u64().unwrap().to_string();
+    let node = || world.node_of(lab, of, &old);
+    let pid = node()["pid"].as_u64().unwrap().to_string();
     world
-        .run(lab, &["exec", "l1", "--", "kill", "-9", &pid])
+        .run(lab, &["-l", of, "exec", "l1", "--", "kill", "-9", &pid])
         .ok();
-    world.eventually("a new leader", PATIENCE, || {
+    world.eventually(&format!("a new leader of {of}"), PATIENCE, || {
         leader(survivor).is_some_and(|new| new != old)
     });
     world.eventually("the dead node is shown", Duration::from_secs(20), || {
-        world.state(lab, &old) == "failed"
+        node()["state"] == "failed"
     });
     world.eventually("the key is still there", PATIENCE, || {
-        world
-            .run(
-                lab,
-                &["exec", survivor, "--", "consul", "kv", "get", "color"],
-            )
-            .stdout
-            .contains("blue")
+        let read = consul(world, lab, of, survivor, &["kv", "get", "color"]);
+        read.stdout.contains(color)
     });
 }
 

@@ -204,6 +204,8 @@ impl Engine {
         let (NodeState::Paused, Some(live)) = (cell.state(), cell.live_now()) else {
             return self.unpause_what_is_inside(cell).await;
         };
+        // Whoever was to save it may have gone away before he had.
+        let live = self.speak(cell, live);
         wake(cell, &live).await?;
         self.go_on(cell, &live).await
     }

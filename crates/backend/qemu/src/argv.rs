@@ -55,9 +55,14 @@ pub(crate) fn plan(
     command: &[OsString],
     spec: &MachineSpec,
     tsc: Option<TscKhz>,
+    firmware: Option<&Path>,
 ) -> Result<Plan, BackendError> {
     check(spec)?;
     let mut argv = Argv(bare(command, spec, tsc));
+    if let Some(firmware) = firmware {
+        argv.add(&["-blockdev", &firmware_words(firmware)]);
+        argv.add(&["-machine", "pflash0=firmware"]);
+    }
     argv.add(&[
         "-chardev",
         &socket(spec, "console", CONSOLE),
@@ -222,6 +227,17 @@ fn escape(value: &str) -> String {
     value.replace(',', ",,")
 }
 
+/// The firmware as flash memory. As QEMU's ordinary ROM it would be part of the
+/// memory, which a saved state leaves out, and a QEMU that takes up a state loads no
+/// ROM (`rom_reset` of hw/core/loader.c): such a guest could not restart.
+fn firmware_words(firmware: &Path) -> String {
+    format!(
+        "driver=raw,node-name=firmware,read-only=on,\
+         file.driver=file,file.filename={},file.locking=off",
+        text(firmware)
+    )
+}
+
 /// What QEMU calls a disk of the machine.
 pub(crate) fn disk_name(number: usize) -> String {
     format!("disk{number}")
@@ -314,7 +330,7 @@ mod tests {
     }
 
     fn lines(spec: &MachineSpec) -> String {
-        let plan = plan(&["qemu".into()], spec, Some(TscKhz(2_600_000))).unwrap();
+        let plan = plan(&["qemu".into()], spec, Some(TscKhz(2_600_000)), None).unwrap();
         let words: Vec<_> = plan
             .argv
             .iter()
@@ -418,7 +434,7 @@ mod tests {
         deep.run_dir = format!("/run/{}", "x".repeat(100)).into();
         let none = MachineSpec { cpus: 0, ..spec() };
         for spec in [long, deep, none] {
-            assert!(plan(&["qemu".into()], &spec, None).is_err());
+            assert!(plan(&["qemu".into()], &spec, None, None).is_err());
         }
     }
 }

@@ -18,13 +18,14 @@ use nestlab_backend::{
 use nestlab_sys::namespace::Namespaces;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// QEMU as found at this level.
 pub struct Qemu {
     command: Vec<OsString>,
     tsc: Option<TscKhz>,
+    firmware: Option<PathBuf>,
 }
 
 impl Qemu {
@@ -32,6 +33,7 @@ impl Qemu {
     /// dynamic loader's.
     pub fn new(command: Vec<OsString>) -> Self {
         Self {
+            firmware: find_firmware(&command),
             command,
             tsc: host_tsc(),
         }
@@ -78,7 +80,7 @@ impl Backend for Qemu {
     }
 
     fn plan(&self, spec: &MachineSpec) -> Result<Plan, BackendError> {
-        argv::plan(&self.command, spec, self.tsc)
+        argv::plan(&self.command, spec, self.tsc, self.firmware.as_deref())
     }
 
     async fn create(
@@ -120,9 +122,25 @@ impl Backend for Qemu {
     }
 }
 
+/// Where SeaBIOS is: in the folder that the command names by `-L`, else where
+/// distributions put it.
+fn find_firmware(command: &[OsString]) -> Option<PathBuf> {
+    let named = command.windows(2).find(|pair| pair[0] == "-L");
+    let folders = match named {
+        Some(pair) => vec![PathBuf::from(&pair[1])],
+        None => ["/usr/share/seabios", "/usr/share/qemu"]
+            .map(PathBuf::from)
+            .to_vec(),
+    };
+    let mut files = folders
+        .into_iter()
+        .map(|folder| folder.join("bios-256k.bin"));
+    files.find(|file| file.is_file())
+}
+
 /// Size and time of every file that makes up the command.
 fn stamps(command: &[OsString]) -> String {
-    let stamp = |path: std::path::PathBuf| {
+    let stamp = |path: PathBuf| {
         let data = std::fs::metadata(path)
             .ok()
             .filter(std::fs::Metadata::is_file)?;
@@ -133,8 +151,8 @@ fn stamps(command: &[OsString]) -> String {
 }
 
 /// The file of a program, searched as exec does.
-fn find_program(word: &OsString) -> Option<std::path::PathBuf> {
-    let given = std::path::PathBuf::from(word);
+fn find_program(word: &OsString) -> Option<PathBuf> {
+    let given = PathBuf::from(word);
     if given.is_absolute() {
         return given.exists().then_some(given);
     }
