@@ -32,8 +32,8 @@ pub(crate) enum Rest {
 
 impl Engine {
     /// A new file for a node's memory; `None` where there is no place for one, or
-    /// where the node cannot be copied anyway: its balloon takes pages out of a
-    /// file as well (QEMU: a balloon and `x-ignore-shared` exclude each other).
+    /// where the node cannot be copied anyway: its balloon takes pages out of the
+    /// file, from which others begin.
     pub(crate) fn memory_file(&self, cell: &NodeCell, node: &Node) -> Option<MemoryFile> {
         let path = cell.memory_path.clone()?;
         if node.balloon || make_room(&path, node.memory.as_bytes()).is_none() {
