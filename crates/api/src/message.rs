@@ -144,6 +144,10 @@ pub struct PauseRequest {
     /// itself. For a pause whose end its asker may not live to see.
     #[serde(default)]
     pub lease_seconds: Option<u64>,
+    /// Of a resume: only what was paused with a lease is meant. What somebody had
+    /// paused before for its own sake stays as it is.
+    #[serde(default)]
+    pub leased: bool,
 }
 
 /// `POST /v1/fork`, on the host alone.
@@ -200,12 +204,17 @@ pub struct ForkReport {
 
 /// The answer to a long operation: its last line. `GET /v1/events` tells of
 /// what happens meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Whether everything asked for is true now.
     pub ok: bool,
     /// What the level looks like now.
     pub status: LayerStatus,
+    /// Of a resume: how long that virtual CPU had stood still which stood still the
+    /// longest, in seconds. Every level counts in its own time, which stands still
+    /// with the level, and what is above it is added.
+    #[serde(default)]
+    pub standstill_seconds: f64,
 }
 
 /// `GET /v1/layer`

@@ -9,8 +9,8 @@ use nestlab_api::client::Client;
 use nestlab_backend::Machine;
 use nestlab_model::{Event, EventKind, LayerStatus, Node, NodeName, NodePath, NodeState, Stage};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 
@@ -96,8 +96,29 @@ pub(crate) struct NodeCell {
     boot: watch::Sender<Boot>,
     /// What stood inside when the node was paused: it cannot be asked now.
     inside_when_paused: Mutex<Option<LayerStatus>>,
-    /// How often it has been paused.
-    standstills: AtomicU64,
+    /// The pause that it is in.
+    standstill: Mutex<Option<Standstill>>,
+}
+
+/// A pause of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standstill {
+    /// When it began; tells one from the next.
+    pub since: Instant,
+    /// Whether it ends with what it is a part of, or by itself.
+    pub leased: bool,
+    /// How long it took, once it is over.
+    pub took: Option<Duration>,
+}
+
+impl Standstill {
+    pub fn new(leased: bool) -> Self {
+        Self {
+            since: Instant::now(),
+            leased,
+            took: None,
+        }
+    }
 }
 
 /// What is known of a guest's boots.
@@ -135,7 +156,7 @@ impl NodeCell {
             interrupts: watch::Sender::new(0),
             boot: watch::Sender::default(),
             inside_when_paused: Mutex::default(),
-            standstills: AtomicU64::default(),
+            standstill: Mutex::default(),
         }
     }
 
@@ -207,14 +228,28 @@ impl NodeCell {
         *self.inside_when_paused.lock().expect("no holder panics") = inside;
     }
 
-    /// Notes that it is paused once more.
-    pub fn stand_still(&self) {
-        self.standstills.fetch_add(1, Ordering::Relaxed);
+    /// Notes that it is paused.
+    pub fn stand_still(&self, standstill: Standstill) {
+        *self.standstill.lock().expect("no holder panics") = Some(standstill);
     }
 
-    /// Tells one pause from the next.
-    pub fn standstill(&self) -> u64 {
-        self.standstills.load(Ordering::Relaxed)
+    /// Notes that its virtual CPUs go on.
+    pub fn stir(&self) {
+        let mut noted = self.standstill.lock().expect("no holder panics");
+        if let Some(standstill) = noted.as_mut().filter(|noted| noted.took.is_none()) {
+            standstill.took = Some(standstill.since.elapsed());
+        }
+    }
+
+    /// Lets go of the pause that it was in; tells how long that took, if it was seen.
+    pub fn stood_still(&self) -> Option<Duration> {
+        let mut noted = self.standstill.lock().expect("no holder panics");
+        noted.take()?.took
+    }
+
+    /// The pause that it is in, if that began under our eyes.
+    pub fn standstill(&self) -> Option<Standstill> {
+        *self.standstill.lock().expect("no holder panics")
     }
 
     /// What stood inside when the node was paused, if we saw it.

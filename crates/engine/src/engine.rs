@@ -275,7 +275,11 @@ impl Engine {
         let ok = wanted
             .keys()
             .all(|name| self.cell(name).is_ok_and(|cell| cell.state() == arrived));
-        Ok(Outcome { ok, status })
+        Ok(Outcome {
+            ok,
+            status,
+            standstill_seconds: 0.0,
+        })
     }
 
     /// Which nodes of this layer are meant, each with the paths meant below it

@@ -33,7 +33,7 @@ use nestlab_model::{NodeName, NodePath, NodeState};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 impl Engine {
     /// Copies the layer into new labs and goes on; or copies what a snapshot keeps,
@@ -72,25 +72,32 @@ impl Engine {
         copy: impl FnOnce(&Still) -> Result<T, Fault>,
     ) -> Result<(T, ForkReport), Fault> {
         let sleepers = self.sleepers()?;
-        let begun = Instant::now();
         let marker = Marker::set(self, &sleepers)?;
         let copied = match self.freeze(&sleepers).await {
             Ok(written) => Still::of(self).and_then(|still| Ok((copy(&still)?, written))),
             Err(fault) => Err(fault),
         };
-        let thaws = sleepers
-            .iter()
-            .map(|sleeper| self.thaw(&sleeper.cell, sleeper.was_paused));
-        let woken = join_all(thaws).await;
+        let stood = self.thaw_all(&sleepers).await;
         drop(marker);
-        let pause_seconds = begun.elapsed().as_secs_f64();
         let (copied, written) = copied?;
-        woken.into_iter().collect::<Result<(), Fault>>()?;
         let report = ForkReport {
-            pause_seconds,
+            pause_seconds: stood?.as_secs_f64(),
             written,
         };
         Ok((copied, report))
+    }
+
+    /// Lets all go on that did before; tells how long the one stood still that did so
+    /// the longest.
+    async fn thaw_all(&self, sleepers: &[Sleeper]) -> Result<Duration, Fault> {
+        let awake = sleepers.iter().filter(|sleeper| !sleeper.was_paused);
+        // What fails here is tried again, and told then.
+        join_all(awake.map(|sleeper| self.thaw_machine(&sleeper.cell))).await;
+        let thaws = sleepers
+            .iter()
+            .map(|sleeper| self.thaw(&sleeper.cell, sleeper.was_paused));
+        let stood = all(thaws).await?;
+        Ok(stood.into_iter().max().unwrap_or_default())
     }
 
     /// Lets nodes go on that an earlier supervisor froze and did not come to thaw.

@@ -5,7 +5,7 @@
 
 use crate::Fault;
 use crate::carry::to_the_end;
-use crate::cell::{Live, NodeCell};
+use crate::cell::{Live, NodeCell, Standstill};
 use crate::engine::Engine;
 use crate::resume::state_of;
 use nestlab_api::client::Client;
@@ -24,12 +24,21 @@ const LEASE: u64 = 60;
 /// Why a node is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// Somebody wants it to stand still. Its link waits as well. With a lease, what
-    /// is inside goes on by itself when that has run out.
-    Asked { lease_seconds: Option<u64> },
+    /// Somebody wants it to stand still. Its link waits as well. With a lease it goes
+    /// on by itself when that has run out.
+    Asked { leased: bool },
     /// It will be saved. Nothing is said to the guest any more: what is written to a
     /// VMM's socket ends up in memory, which shall not change.
     Frozen,
+}
+
+/// Whom a resume means of those that stand still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// All.
+    Everyone,
+    /// Who was paused with a lease, for the sake of what is around it.
+    Leased,
 }
 
 impl Engine {
@@ -49,8 +58,9 @@ impl Engine {
 
     async fn pause_meant(&self, request: &PauseRequest) -> Result<Outcome, Fault> {
         let named = !request.paths.is_empty();
-        let lease_seconds = request.lease_seconds;
-        let why = Why::Asked { lease_seconds };
+        let why = Why::Asked {
+            leased: request.lease_seconds.is_some(),
+        };
         let results = self
             .for_each(&request.paths, |cell, below| async move {
                 match below.is_empty() {
@@ -59,25 +69,29 @@ impl Engine {
                 }
             })
             .await?;
-        if let Some(seconds) = lease_seconds {
+        if let Some(seconds) = request.lease_seconds {
             self.lease(Duration::from_secs(seconds));
         }
         self.outcome(results).await
     }
 
-    /// Lets what stands still now go on after a while, unless somebody else has.
+    /// Lets what stands still on a lease go on after a while, unless somebody else has.
     fn lease(&self, duration: Duration) {
+        let leased =
+            |cell: &Arc<NodeCell>| cell.standstill().filter(|standstill| standstill.leased);
         let cells = self.cells().into_iter();
-        let held: Vec<_> = cells.map(|cell| (cell.standstill(), cell)).collect();
+        let held: Vec<_> = cells
+            .filter_map(|cell| Some((leased(&cell)?, cell)))
+            .collect();
         let engine = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(duration).await;
-            for (number, cell) in held {
-                if cell.state() != NodeState::Paused || cell.standstill() != number {
+            for (standstill, cell) in held {
+                if cell.state() != NodeState::Paused || cell.standstill() != Some(standstill) {
                     continue;
                 }
                 engine.warn(&cell.path, "nobody came back for it; it goes on by itself");
-                if let Err(fault) = engine.unpause_node(&cell).await {
+                if let Err(fault) = engine.unpause_node(&cell, Whom::Leased).await {
                     tracing::warn!(%fault, path = %cell.path, "it does not go on");
                 }
             }
@@ -85,7 +99,8 @@ impl Engine {
     }
 
     /// Lets paused and saved nodes go on, those of what is inside them last. Their
-    /// clocks are set to the present. Once begun it is carried to its end.
+    /// clocks are set to the present. Once begun it is carried to its end. Tells how
+    /// long they stood still.
     ///
     /// # Errors
     /// A path names no node; a machine does not go on or its agent does not answer.
@@ -103,16 +118,34 @@ impl Engine {
         {
             self.networks(self.spec()?.as_ref()).await?;
         }
+        let whom = match request.leased {
+            true => Whom::Leased,
+            false => Whom::Everyone,
+        };
+        self.for_each(&request.paths, |cell, below| async move {
+            match below.is_empty() {
+                true => self.stir(&cell, whom).await,
+                false => Ok(()),
+            }
+        })
+        .await?
+        .into_iter()
+        .collect::<Result<Vec<()>, Fault>>()?;
         let results = self
             .for_each(&request.paths, |cell, below| async move {
                 match below.is_empty() {
                     true if cell.state() == NodeState::Saved => self.wake_saved(&cell).await,
-                    true => self.unpause_node(&cell).await,
+                    true => self.unpause_node(&cell, whom).await,
                     false => self.unpause_below(&cell, below).await,
                 }
             })
             .await?;
-        self.outcome(results).await
+        let stood = results.iter().flatten().max().copied();
+        let results = results.into_iter().map(|result| result.map(drop));
+        Ok(Outcome {
+            standstill_seconds: stood.unwrap_or_default().as_secs_f64(),
+            ..self.outcome(results.collect()).await?
+        })
     }
 
     /// Pauses a node and what is inside it; tells whether it stands still now.
@@ -128,7 +161,18 @@ impl Engine {
                 live.be_quiet().await;
                 return Ok(true);
             }
-            (NodeState::Paused, _) => return Ok(true),
+            (NodeState::Paused, _) => {
+                if why == (Why::Asked { leased: false })
+                    && let Some(standstill) = cell.standstill()
+                {
+                    let leased = false;
+                    cell.stand_still(Standstill {
+                        leased,
+                        ..standstill
+                    });
+                }
+                return Ok(true);
+            }
             (NodeState::Ready, Some(live)) => live,
             (state, _) if named => {
                 return Err(Fault::new(format!(
@@ -146,19 +190,20 @@ impl Engine {
                 return Ok(false);
             }
         };
-        let inside = self.pause_inside(cell, &live, why).await?;
+        let inside = self.pause_inside(cell, &live).await?;
         if why == Why::Frozen {
             live.be_quiet().await;
         }
+        let standstill = Standstill::new(why == Why::Asked { leased: true });
         if let Err(error) = live.machine.pause().await {
             if let Some(live) = cell.live_now() {
                 let live = self.speak(cell, live);
-                let _ = self.set_right(cell, &live).await;
+                let _ = self.set_right(cell, &live, Whom::Leased).await;
             }
             return Err(cannot("pause", cell, &error));
         }
         cell.keep_inside(inside);
-        cell.stand_still();
+        cell.stand_still(standstill);
         cell.enter(NodeState::Paused);
         Ok(true)
     }
@@ -171,12 +216,12 @@ impl Engine {
         }
     }
 
-    /// Pauses everything inside a node, if anything is; tells what stands there.
+    /// Pauses everything inside a node, if anything is; tells what stands there. Should
+    /// the node itself not be paused then, that ends by itself.
     async fn pause_inside(
         &self,
         cell: &NodeCell,
         live: &Live,
-        why: Why,
     ) -> Result<Option<LayerStatus>, Fault> {
         if !has_inside(cell) {
             return Ok(Some(LayerStatus::default()));
@@ -189,49 +234,74 @@ impl Engine {
         })?;
         let request = PauseRequest {
             paths: Vec::new(),
-            lease_seconds: match why {
-                Why::Frozen => Some(LEASE),
-                Why::Asked { lease_seconds } => lease_seconds,
-            },
+            lease_seconds: Some(LEASE),
+            leased: false,
         };
         let paused = agent.pause(&request).await;
         let outcome = paused.map_err(|error| cannot("pause the inside of", cell, &error))?;
         Ok(Some(outcome.status))
     }
 
-    pub(crate) async fn unpause_node(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
+    /// Has the virtual CPUs of a paused node go on, and does no more: of a layer, they
+    /// all do before anything is said to the first of them.
+    async fn stir(&self, cell: &Arc<NodeCell>, whom: Whom) -> Result<(), Fault> {
         let _work = cell.work.clone().lock_owned().await;
-        let (NodeState::Paused, Some(live)) = (cell.state(), cell.live_now()) else {
-            return self.unpause_what_is_inside(cell).await;
-        };
-        // Whoever was to save it may have gone away before he had.
-        let live = self.speak(cell, live);
-        wake(cell, &live).await?;
-        self.go_on(cell, &live).await
-    }
-
-    /// Sets a node right that has just woken, and what is inside it.
-    pub(crate) async fn go_on(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
-        let woken = self.set_right(cell, live).await;
-        cell.keep_inside(None);
-        cell.enter(match &woken {
-            Ok(()) => state_of(cell, cell.record().is_some_and(|record| record.ready)),
-            Err(fault) => fault.clone().at(Stage::Configure),
-        });
-        woken
-    }
-
-    /// Of a node that runs, something inside may be paused all the same.
-    async fn unpause_what_is_inside(&self, cell: &NodeCell) -> Result<(), Fault> {
-        let agent = cell.live_now().and_then(|live| live.agent_now());
-        match agent {
-            Some(agent) if has_inside(cell) => resume_inside(cell, &agent).await,
+        match (is_meant(cell, whom), cell.live_now()) {
+            (true, Some(live)) => {
+                // Whoever was to save it may have gone away before he had.
+                let live = self.speak(cell, live);
+                wake(cell, &live).await
+            }
             _ => Ok(()),
         }
     }
 
-    /// Gives a guest that has just woken the present time, then wakes its inside.
-    pub(crate) async fn set_right(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+    /// Lets a paused node go on, and what is inside it; tells how long the one stood
+    /// still that did so the longest.
+    async fn unpause_node(&self, cell: &Arc<NodeCell>, whom: Whom) -> Result<Duration, Fault> {
+        self.stir(cell, whom).await?;
+        let _work = cell.work.clone().lock_owned().await;
+        match cell.live_now() {
+            Some(live) if is_meant(cell, whom) => self.go_on(cell, &live, whom).await,
+            _ => self.unpause_what_is_inside(cell, whom).await,
+        }
+    }
+
+    /// Sets a node right that has just woken, and what is inside it; tells how long the
+    /// one stood still that did so the longest.
+    pub(crate) async fn go_on(
+        &self,
+        cell: &NodeCell,
+        live: &Live,
+        whom: Whom,
+    ) -> Result<Duration, Fault> {
+        let stood = cell.stood_still().unwrap_or_default();
+        let woken = self.set_right(cell, live, whom).await;
+        cell.keep_inside(None);
+        cell.enter(match &woken {
+            Ok(_) => state_of(cell, cell.record().is_some_and(|record| record.ready)),
+            Err(fault) => fault.clone().at(Stage::Configure),
+        });
+        woken.map(|inside| stood + inside)
+    }
+
+    /// Of a node that runs, something inside may be paused all the same.
+    async fn unpause_what_is_inside(&self, cell: &NodeCell, whom: Whom) -> Result<Duration, Fault> {
+        let agent = cell.live_now().and_then(|live| live.agent_now());
+        match agent {
+            Some(agent) if has_inside(cell) => resume_inside(cell, &agent, whom).await,
+            _ => Ok(Duration::ZERO),
+        }
+    }
+
+    /// Gives a guest that has just woken the present time, then wakes its inside; tells
+    /// how long of that the one stood still that did so the longest.
+    pub(crate) async fn set_right(
+        &self,
+        cell: &NodeCell,
+        live: &Live,
+        whom: Whom,
+    ) -> Result<Duration, Fault> {
         let mut agent = live.agent.clone();
         let answered = tokio::time::timeout(WAKING, agent.wait_for(Option::is_some)).await;
         let Ok(Ok(Some(agent))) = answered.map(|told| told.map(|agent| agent.clone())) else {
@@ -244,15 +314,15 @@ impl Engine {
             self.tell_identity(cell, &record.node, &agent).await?;
         }
         match has_inside(cell) {
-            true => resume_inside(cell, &agent).await,
-            false => Ok(()),
+            true => resume_inside(cell, &agent, whom).await,
+            false => Ok(Duration::ZERO),
         }
     }
 
     async fn pause_below(&self, cell: &NodeCell, paths: Vec<NodePath>) -> Result<(), Fault> {
         let request = PauseRequest {
             paths,
-            lease_seconds: None,
+            ..PauseRequest::default()
         };
         let paused = self.agent(&cell.name)?.pause(&request).await;
         paused
@@ -260,14 +330,18 @@ impl Engine {
             .map_err(|error| cannot("pause inside", cell, &error))
     }
 
-    async fn unpause_below(&self, cell: &NodeCell, paths: Vec<NodePath>) -> Result<(), Fault> {
+    async fn unpause_below(
+        &self,
+        cell: &NodeCell,
+        paths: Vec<NodePath>,
+    ) -> Result<Duration, Fault> {
         let request = PauseRequest {
             paths,
-            lease_seconds: None,
+            ..PauseRequest::default()
         };
         let resumed = self.agent(&cell.name)?.resume(&request).await;
         resumed
-            .map(drop)
+            .map(|outcome| stood(&outcome))
             .map_err(|error| cannot("resume inside", cell, &error))
     }
 }
@@ -279,14 +353,34 @@ pub(crate) async fn wake(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
-    woken.map_err(|error| cannot("resume", cell, &error))
+    woken.map_err(|error| cannot("resume", cell, &error))?;
+    cell.stir();
+    Ok(())
 }
 
-async fn resume_inside(cell: &NodeCell, agent: &Client) -> Result<(), Fault> {
-    let resumed = agent.resume(&PauseRequest::default()).await;
+async fn resume_inside(cell: &NodeCell, agent: &Client, whom: Whom) -> Result<Duration, Fault> {
+    let request = PauseRequest {
+        leased: whom == Whom::Leased,
+        ..PauseRequest::default()
+    };
+    let resumed = agent.resume(&request).await;
     resumed
-        .map(drop)
+        .map(|outcome| stood(&outcome))
         .map_err(|error| cannot("resume the inside of", cell, &error))
+}
+
+/// What a level tells of its standstill. It may be hostile: any number is possible.
+fn stood(outcome: &Outcome) -> Duration {
+    Duration::try_from_secs_f64(outcome.standstill_seconds).unwrap_or_default()
+}
+
+/// Whether a node stands still and is to go on.
+fn is_meant(cell: &NodeCell, whom: Whom) -> bool {
+    let leased = || {
+        cell.standstill()
+            .is_some_and(|standstill| standstill.leased)
+    };
+    cell.state() == NodeState::Paused && (whom == Whom::Everyone || leased())
 }
 
 pub(crate) fn has_inside(cell: &NodeCell) -> bool {

@@ -12,13 +12,14 @@ use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use crate::memory::{self, Rest};
-use crate::pause::{Why, has_inside, wake};
+use crate::pause::{Whom, Why, has_inside, wake};
 use crate::record::NodeRecord;
 use crate::{Fault, disks};
 use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 impl Engine {
@@ -73,18 +74,36 @@ impl Engine {
         Ok(())
     }
 
+    /// Has the virtual CPUs of a node that was to be saved go on, if its machine is
+    /// still there, and does no more.
+    pub(crate) async fn thaw_machine(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
+        let _work = cell.work.clone().lock_owned().await;
+        match (cell.state(), cell.live_now()) {
+            (NodeState::Paused, Some(live)) => {
+                // It goes on: what was written down is older than that.
+                discard(cell)?;
+                wake(cell, &self.speak(cell, live)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Lets a node go on as it was, whether its machine was ended, stands still or
-    /// only what is inside it does.
-    pub(crate) async fn thaw(&self, cell: &Arc<NodeCell>, was_paused: bool) -> Result<(), Fault> {
+    /// only what is inside it does; tells how long the one stood still that did so the
+    /// longest.
+    pub(crate) async fn thaw(
+        &self,
+        cell: &Arc<NodeCell>,
+        was_paused: bool,
+    ) -> Result<Duration, Fault> {
         let work = Arc::new(cell.work.clone().lock_owned().await);
         let live = match (cell.state(), cell.live_now(), cell.record()) {
             (NodeState::Paused, Some(live), _) => {
-                // It goes on: what was written down is older than that.
                 discard(cell)?;
                 self.speak(cell, live)
             }
             (NodeState::Ready, Some(live), _) if has_inside(cell) => {
-                return self.set_right(cell, &live).await;
+                return self.set_right(cell, &live, Whom::Leased).await;
             }
             (
                 _,
@@ -95,28 +114,28 @@ impl Engine {
                     ..
                 }),
             ) => self.restore_saved(cell, &node, spec, work.clone()).await?,
-            _ => return Ok(()),
+            _ => return Ok(Duration::ZERO),
         };
         if was_paused {
             cell.enter(NodeState::Paused);
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
         wake(cell, &live).await?;
-        self.go_on(cell, &live).await
+        self.go_on(cell, &live, Whom::Leased).await
     }
 
     /// Lets a saved node go on as it was, without setting anything up again. Its
     /// networks are there.
-    pub(crate) async fn wake_saved(&self, cell: &Arc<NodeCell>) -> Result<(), Fault> {
+    pub(crate) async fn wake_saved(&self, cell: &Arc<NodeCell>) -> Result<Duration, Fault> {
         let work = Arc::new(cell.work.clone().lock_owned().await);
         let record = cell.record();
         let Some((node, spec)) = record.and_then(|record| Some((record.node, record.saved?)))
         else {
-            return Ok(());
+            return Ok(Duration::ZERO);
         };
         let live = self.restore_saved(cell, &node, spec, work.clone()).await?;
         wake(cell, &live).await?;
-        self.go_on(cell, &live).await
+        self.go_on(cell, &live, Whom::Leased).await
     }
 
     /// Starts the machine of a saved node from its state, and leaves it standing

@@ -1,8 +1,9 @@
 //! How a node's machine comes to run: from what was saved, from a template, or from
 //! power-on; and what is done before anything of the node's own is.
 
-use crate::cell::Live;
+use crate::cell::{Live, Standstill};
 use crate::node::{RESTART, Rise, Step, stands};
+use crate::pause::Whom;
 use crate::template::{Beginning, Making, bare};
 use crate::{Fault, lower};
 use nestlab_api::client::Client;
@@ -68,7 +69,9 @@ impl Rise<'_> {
             return Ok(Started::Machine(live));
         }
         self.at(Stage::Configure, async {
-            self.engine.set_right(self.cell, &live).await?;
+            self.engine
+                .set_right(self.cell, &live, Whom::Leased)
+                .await?;
             self.cell.amend(self.node, |record| record.ready = true)
         })
         .await?;
@@ -191,7 +194,7 @@ impl Rise<'_> {
             })
         };
         self.at(Stage::Boot, boot).await?;
-        self.cell.stand_still();
+        self.cell.stand_still(Standstill::new(false));
         Ok(NodeState::Paused)
     }
 }

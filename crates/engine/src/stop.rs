@@ -67,18 +67,19 @@ impl Engine {
         Ok(Outcome {
             ok: true,
             status: self.status().await,
+            standstill_seconds: 0.0,
         })
     }
 
     /// Applies an action to every node meant, all at once.
-    pub(crate) async fn for_each<F, R>(
+    pub(crate) async fn for_each<F, R, T>(
         &self,
         paths: &[NodePath],
         action: F,
-    ) -> Result<Vec<Result<(), Fault>>, Fault>
+    ) -> Result<Vec<Result<T, Fault>>, Fault>
     where
         F: Fn(Arc<NodeCell>, Vec<NodePath>) -> R,
-        R: Future<Output = Result<(), Fault>>,
+        R: Future<Output = Result<T, Fault>>,
     {
         let mut actions = Vec::new();
         for (name, below) in self.meant(paths)? {

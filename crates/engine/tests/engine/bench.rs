@@ -241,6 +241,15 @@ impl Bench {
         self.run(self.engine.unpause(&paused(names)))
     }
 
+    /// Lets go on what was paused with a lease.
+    pub fn unpause_leased(&self) -> Result<Outcome, Fault> {
+        let request = PauseRequest {
+            leased: true,
+            ..PauseRequest::default()
+        };
+        self.run(self.engine.unpause(&request))
+    }
+
     /// Halts everything and keeps its memory.
     pub fn save(&self) -> Result<Outcome, Fault> {
         let request = StopRequest {

@@ -144,3 +144,23 @@ fn a_pause_with_a_lease_ends_by_itself() {
     std::thread::sleep(std::time::Duration::from_millis(1300));
     assert_eq!(bench.state("a"), NodeState::Paused);
 }
+
+#[test]
+fn who_was_paused_for_its_own_sake_stays_so() {
+    let bench = Bench::new(vec![node("a"), node("b")]);
+    assert!(bench.up().ok);
+    bench.pause(&["b"]).unwrap();
+    bench.pause_for(&[], 60).unwrap();
+    let outcome = bench.unpause_leased().unwrap();
+    assert_eq!(bench.state("a"), NodeState::Ready);
+    assert_eq!(bench.state("b"), NodeState::Paused);
+    assert!(outcome.standstill_seconds > 0.0);
+
+    // It may ask for that while it stands still for another's.
+    bench.pause_for(&[], 60).unwrap();
+    bench.pause(&["a"]).unwrap();
+    bench.unpause_leased().unwrap();
+    assert_eq!(bench.state("a"), NodeState::Paused);
+    bench.unpause(&[]).unwrap();
+    assert!(bench.fake.paused().is_empty());
+}
