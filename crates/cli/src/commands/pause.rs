@@ -35,7 +35,7 @@ async fn meant(context: &Context, args: PauseArgs) -> Result<(Client, PauseReque
     }
     let request = PauseRequest {
         paths: args.paths,
-        lease_seconds: None,
+        ..PauseRequest::default()
     };
     Ok((client, request))
 }
