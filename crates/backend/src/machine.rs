@@ -125,7 +125,8 @@ pub trait Machine: Send + Sync {
     async fn is_paused(&self) -> Result<bool, BackendError>;
 
     /// Writes the state of a paused machine to a new file, and leaves it paused.
-    /// Without its disks as they are now the file is of no use.
+    /// Without its disks as they are then the file is of no use, nor without its memory:
+    /// the machine may go on for moments before what it is saved as.
     ///
     /// # Errors
     /// The machine is not paused, its memory is not where `contents` says, or the

@@ -1,6 +1,6 @@
 //! Copies of a running tree go on by themselves, and share what none has changed.
 
-use nestlab_e2e::{World, nested_story};
+use nestlab_e2e::{World, nested_story, times};
 use std::path::Path;
 use std::time::Duration;
 
@@ -178,5 +178,52 @@ fn forks_part(world: &World) {
     labs.destroy("twin");
     labs.counts_on("cub-2");
     labs.destroy("cub-2");
+    world.is_empty();
+}
+
+/// A machine that somebody starts inside a node by hand, without Nestlab. It boots,
+/// finds no root, panics and boots again: its CPU is never idle.
+const STRANGER: &str = "
+kit=/run/nestlab/kit
+exec $kit/lib/ld-linux-x86-64.so.2 --library-path $kit/lib $kit/qemu/qemu-system-x86_64 \
+  -L $kit/qemu/firmware -nodefaults -no-user-config -display none -machine q35,accel=kvm \
+  -cpu host -m 64 -kernel $kit/boot/vmlinux -append panic=-1
+";
+
+#[test]
+fn a_busy_nest_is_copied_whoever_keeps_it_busy() {
+    nested_story(copied_while_busy);
+}
+
+fn copied_while_busy(world: &World) {
+    let folder = world.lab("tree", LAB);
+    let labs = Labs {
+        world,
+        folder: &folder,
+    };
+    world.run(&folder, &["up"]).ok();
+    let busy = [("box/inner", "while :; do :; done"), ("box", STRANGER)];
+    for (node, line) in busy {
+        labs.run("tree", &["exec", "-d", node, "--", "sh", "-c", line])
+            .ok();
+    }
+    let answers = |lab: &str| {
+        assert_eq!(labs.inside(lab, "box/inner", "echo ready"), "ready");
+        let strangers = "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -cx 'panic=-[1]'";
+        assert_eq!(labs.inside(lab, "box", strangers), "1", "{lab}");
+    };
+    answers("tree");
+    for _ in 0..times(3, 50) {
+        labs.forked("tree", &["--name", "cub"]);
+        answers("cub");
+        labs.destroy("cub");
+    }
+    for _ in 0..times(2, 30) {
+        labs.run("tree", &["snapshot", "save", "busy"]).ok();
+        labs.run("tree", &["snapshot", "restore", "busy"]).ok();
+        answers("tree");
+        labs.run("tree", &["snapshot", "delete", "busy"]).ok();
+    }
+    labs.destroy("tree");
     world.is_empty();
 }

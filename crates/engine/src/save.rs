@@ -52,13 +52,15 @@ impl Engine {
                 cell.path
             )));
         };
+        // Memory comes second: until devices are saved it may still move.
+        if live.machine.record().spec.memory_file.is_some() {
+            write_state(cell, &live, Contents::Devices, rest).await?;
+        }
         let memory = memory::lay_down(cell, &live, rest).await;
         let in_file = memory.is_some();
-        let contents = match in_file {
-            true => Contents::Devices,
-            false => Contents::Everything,
-        };
-        write_state(cell, &live, contents, rest).await?;
+        if !in_file {
+            write_state(cell, &live, Contents::Everything, rest).await?;
+        }
         let spec = once_saved(live.machine.record().spec, memory);
         cell.amend(&record.node, |record| record.saved = Some(spec))?;
         Ok(in_file)

@@ -8,6 +8,7 @@ mod branch;
 mod machine;
 mod probe;
 mod qmp;
+mod settle;
 mod state;
 
 use argv::TscKhz;

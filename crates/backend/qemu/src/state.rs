@@ -7,6 +7,7 @@
 
 use crate::machine::QemuMachine;
 use crate::qmp::Qmp;
+use crate::settle;
 use nestlab_backend::{BackendError, Contents};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,10 @@ pub(crate) async fn save(
 ) -> Result<(), BackendError> {
     if contents == Contents::Devices {
         return save_devices(machine, file).await;
+    }
+    if settle::is_needed(machine) {
+        save_devices(machine, file).await?;
+        settle::remove(file).await?;
     }
     let socket = Socket::new(machine);
     let listener = UnixListener::bind(&socket.0).map_err(socket.error("listen on"))?;
@@ -98,9 +103,17 @@ async fn under_way(qmp: &mut Qmp) -> Result<bool, BackendError> {
     ))
 }
 
+/// Writes devices alone, of a machine that nothing is in the middle of.
+async fn save_devices(machine: &QemuMachine, file: &Path) -> Result<(), BackendError> {
+    match settle::is_needed(machine) {
+        true => settle::until_outside(machine, file, || write_devices(machine, file)).await,
+        false => write_devices(machine, file).await,
+    }
+}
+
 /// Writes devices alone. Memory that is not shared is part of every migration, but
 /// this command never writes any, and it leaves the disks in use; it needs no Xen.
-async fn save_devices(machine: &QemuMachine, file: &Path) -> Result<(), BackendError> {
+async fn write_devices(machine: &QemuMachine, file: &Path) -> Result<(), BackendError> {
     let arguments = json!({ "filename": file, "live": false });
     let mut qmp = machine.monitor().await?;
     let saved = qmp.execute("xen-save-devices-state", arguments).await;
