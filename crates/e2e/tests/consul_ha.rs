@@ -46,9 +46,13 @@ fn the_nested_cluster_comes_up_survives_its_leader_and_goes() {
     nested_story(the_cluster_lives);
 }
 
+/// Of one CPU: QEMU's emulated SVM breaks parents of more now and then, and this is a
+/// long story (docs/troubleshooting.md). The other one has the shape of the example.
+const UP: [&str; 3] = ["up", "--set", "cpus=1"];
+
 fn the_cluster_lives(world: &World) {
     let lab = world.example("consul-ha");
-    world.run(&lab, &["up"]).ok();
+    world.run(&lab, &UP).ok();
     let servers = ["l1/consul-1", "l1/consul-2", "l1/consul-3"];
     for server in servers {
         assert_eq!(world.state(&lab, server), "ready");
@@ -117,7 +121,7 @@ fn the_cluster_lives(world: &World) {
     a_new_leader_follows_a_dead_one(world, &lab, "consul-ha", &servers, "blue");
 
     // `up` brings the dead one back into the cluster.
-    world.run(&lab, &["up"]).ok();
+    world.run(&lab, &UP).ok();
     world.eventually("three members are alive again", PATIENCE, || {
         alive(
             &world
