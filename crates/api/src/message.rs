@@ -166,6 +166,9 @@ pub struct SnapshotRequest {
     /// Its name; `snapshot-1` and on if `None`.
     #[serde(default)]
     pub name: Option<String>,
+    /// Whether its memory is compressed.
+    #[serde(default)]
+    pub compress: bool,
 }
 
 /// A snapshot of a lab.
@@ -180,6 +183,9 @@ pub struct Snapshot {
     /// What its files take on disk, in bytes. Some may be the same files as the
     /// lab's or another snapshot's.
     pub bytes: u64,
+    /// Whether its memory is compressed.
+    #[serde(default)]
+    pub compressed: bool,
     /// Its nodes at the top; what is inside them is in their memory.
     pub nodes: Vec<SnapshotNode>,
 }

@@ -276,6 +276,9 @@ pub enum SnapshotVerb {
     Save {
         /// Its name; `snapshot-1` and on if none is given
         name: Option<String>,
+        /// Compress its memory: it takes less of the disk, and longer to restore
+        #[arg(long)]
+        compress: bool,
     },
     /// List the lab's snapshots
     #[command(alias = "ls")]

@@ -135,7 +135,10 @@ fn goes_back(world: &World) {
     // A later one, of a lab that has come from an earlier one.
     lab.write("newer");
     assert_eq!(
-        lab.run(&["snapshot", "save"]).ok().stdout.trim(),
+        lab.run(&["snapshot", "save", "--compress"])
+            .ok()
+            .stdout
+            .trim(),
         "snapshot-1"
     );
     assert_eq!(lab.snapshots(), ["first", "snapshot-1"]);

@@ -51,10 +51,13 @@ impl Engine {
             let _alone = engine.0.forking.lock().await;
             let copy = |still: &Still| homes.iter().try_for_each(|home| still.copy_to(home));
             let done = match snapshot {
-                Some(name) => engine.open_snapshot(&name).await.and_then(|still| {
-                    copy(&still)?;
-                    Ok(ForkReport::default())
-                }),
+                Some(name) => engine
+                    .open_snapshot(&name)
+                    .await
+                    .and_then(|(still, _unpacked)| {
+                        copy(&still)?;
+                        Ok(ForkReport::default())
+                    }),
                 None => engine.while_still(copy).await.map(|((), report)| report),
             };
             if done.is_err() {

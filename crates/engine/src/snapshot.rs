@@ -2,8 +2,8 @@
 //! from.
 //!
 //! ```text
-//! save:    freeze, name its files in .NAME, thaw ─► memory to disk, all digested
-//!            ─► manifest ─► .NAME becomes NAME
+//! save:    freeze, name its files in .NAME, thaw ─► memory to disk, compressed on
+//!            request, all digested ─► manifest ─► .NAME becomes NAME
 //! restore: digests compared, a copy made ─► what runs is ended ─► the copy takes
 //!            its place ─► wakes
 //! ```
@@ -12,6 +12,7 @@
 //! snapshot; in the middle of a restore, the lab as it was or as it shall be.
 
 mod manifest;
+mod packed;
 
 use crate::carry::{blocking, to_the_end};
 use crate::cell::NodeCell;
@@ -23,6 +24,7 @@ use manifest::Manifest;
 use nestlab_api::message::{Outcome, PauseRequest, Snapshot, SnapshotNode, SnapshotRequest};
 use nestlab_backend::{Mapping, MemoryFile};
 use nestlab_model::NodeState;
+use packed::Unpacked;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -39,18 +41,23 @@ impl Engine {
     /// something could not be frozen or written. The lab goes on all the same, and
     /// of the snapshot nothing is left.
     pub async fn save_snapshot(&self, request: &SnapshotRequest) -> Result<Snapshot, Fault> {
-        let (engine, wish) = (self.clone(), request.name.clone());
+        let (engine, wish, compress) = (self.clone(), request.name.clone(), request.compress);
         let work = async move {
             let _alone = engine.0.forking.lock().await;
             let name = engine.new_name(wish)?;
             let part = Part(engine.home(&engine.folder_of(&format!(".{name}")))?);
             part.0.clear();
-            engine.save_to(name, &part.0).await
+            engine.save_to(name, compress, &part.0).await
         };
         to_the_end("The snapshot", work).await
     }
 
-    async fn save_to(&self, name: String, home: &Home) -> Result<Snapshot, Fault> {
+    async fn save_to(
+        &self,
+        name: String,
+        compressed: bool,
+        home: &Home,
+    ) -> Result<Snapshot, Fault> {
         let ((), frozen) = self.while_still(|still| still.copy_to(home)).await?;
         let engine = self.clone();
         let (folder, on_tmpfs) = (home.folder.clone(), home.memory.clone());
@@ -58,8 +65,12 @@ impl Engine {
         let keep = move || {
             bring_memory(&folder, &on_tmpfs)?;
             let still = Still::read(&folder)?;
+            if compressed {
+                packed::pack(&still)?;
+            }
             let snapshot = Snapshot {
                 nodes: nodes_of(&still),
+                compressed,
                 name,
                 created: now(),
                 pause_seconds: frozen.pause_seconds,
@@ -100,10 +111,11 @@ impl Engine {
         let (engine, name) = (self.clone(), name.to_owned());
         let work = async move {
             let _alone = engine.0.forking.lock().await;
-            let still = engine.open_snapshot(&name).await?;
+            let (still, unpacked) = engine.open_snapshot(&name).await?;
             let part = Part(engine.home(&engine.0.config.state_dir.join("restoring"))?);
             part.0.clear();
             still.copy_to(&part.0)?;
+            drop(unpacked);
             engine.replace(still, &part.0).await?;
             engine.unpause(&PauseRequest::default()).await
         };
@@ -163,20 +175,22 @@ impl Engine {
     }
 
     /// Reads a snapshot whose files are what they were and which can be taken up
-    /// here.
-    pub(crate) async fn open_snapshot(&self, name: &str) -> Result<Still, Fault> {
+    /// here. It may be copied as long as what was unpacked of it is held.
+    pub(crate) async fn open_snapshot(&self, name: &str) -> Result<(Still, Unpacked), Fault> {
         let folder = self.existing(name)?;
+        let unpacked = self.folder_of(&format!(".{name}.unpacked"));
         let lab_id = self.spec()?.lab_id.clone();
         let programs = self.programs().await;
         let check = move || {
             Manifest::read(&folder)?.check(&folder, &lab_id, &programs)?;
-            let still = Still::read(&folder)?;
+            let mut still = Still::read(&folder)?;
             let gone = still.needs().find(|path| !path.exists());
             if let Some(gone) = gone {
                 let message = format!("It needs {}, which is gone", gone.display());
                 return Err(Fault::new(message));
             }
-            Ok(still)
+            let unpacked = Unpacked::of(&mut still, unpacked)?;
+            Ok((still, unpacked))
         };
         let opened = blocking("The check of a snapshot", check).await;
         opened.map_err(|fault| fault.while_doing(format!("The snapshot `{name}` is of no use")))

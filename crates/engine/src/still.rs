@@ -4,7 +4,7 @@
 //! FOLDER/layer.json                  what shall stand there; written last
 //! FOLDER/nodes/NAME/node.json        the node and what its machine was
 //! FOLDER/nodes/NAME/machine.state    devices, and memory where that is in no file
-//! FOLDER/nodes/NAME/machine.memory   memory, unless it is on a tmpfs
+//! FOLDER/nodes/NAME/machine.memory   memory, unless it is on a tmpfs or compressed
 //! FOLDER/nodes/NAME/DISK.qcow2       frozen disks, the same files in every copy
 //! FOLDER/nodes/NAME/DISK.N.qcow2     the last one: the copy's own overlay over them
 //! ```
@@ -157,7 +157,7 @@ impl StillNode {
             )?;
         }
         if let Some(memory) = &self.memory {
-            let to = match memory.parent() == Some(&self.folder) {
+            let to = match memory.ends_with(memory::ON_DISK) {
                 true => folder.join(memory::ON_DISK),
                 false => home.memory.join(self.name.as_str()),
             };

@@ -2,7 +2,7 @@
 //! of a file that it maps copy-on-write.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -31,6 +31,27 @@ pub fn copy(file: &Path, to: &Path) -> io::Result<()> {
     let copy = File::create_new(to)?;
     copy.set_len(source.metadata()?.len())?;
     copy_data(&source, &copy)
+}
+
+/// Writes a stream to a new file. Pages that hold nothing but zeros become holes.
+///
+/// # Errors
+/// The stream breaks off, or the file cannot be written.
+pub fn write(from: &mut impl Read, to: &Path) -> io::Result<()> {
+    let file = File::create_new(to)?;
+    let mut buffer = Vec::with_capacity(CHUNK as usize);
+    let mut at = 0;
+    loop {
+        buffer.clear();
+        let length = from.by_ref().take(CHUNK).read_to_end(&mut buffer)?;
+        if length == 0 {
+            return file.set_len(at);
+        }
+        for run in full_runs(&buffer) {
+            file.write_all_at(&buffer[run.clone()], at + run.start as u64)?;
+        }
+        at += length as u64;
+    }
 }
 
 /// Writes what a process sees of a file to a new one: the file, and over it every

@@ -14,7 +14,9 @@ pub fn run(context: &Context, verb: SnapshotVerb) -> Result<u8, Error> {
     context.block_on(async {
         let client = super::client(context).await?;
         match verb {
-            SnapshotVerb::Save { name } => save(context, &client, name).await,
+            SnapshotVerb::Save { name, compress } => {
+                save(context, &client, SnapshotRequest { name, compress }).await
+            }
             SnapshotVerb::List => list(context, &client).await,
             SnapshotVerb::Restore { name } => restore(context, &client, &name).await,
             SnapshotVerb::Delete { names } => delete(context, &client, &names).await,
@@ -23,9 +25,9 @@ pub fn run(context: &Context, verb: SnapshotVerb) -> Result<u8, Error> {
     })
 }
 
-async fn save(context: &Context, client: &Client, name: Option<String>) -> Result<u8, Error> {
+async fn save(context: &Context, client: &Client, request: SnapshotRequest) -> Result<u8, Error> {
     let begun = Instant::now();
-    let snapshot = client.save_snapshot(&SnapshotRequest { name }).await?;
+    let snapshot = client.save_snapshot(&request).await?;
     match context.global.json {
         true => output::json(&json!(snapshot)),
         false => output::data(&format!("{}\n", snapshot.name)),

@@ -154,6 +154,7 @@ mod tests {
             pause_seconds: 0.5,
             nodes: Vec::new(),
             bytes: 0,
+            compressed: false,
         }
     }
 

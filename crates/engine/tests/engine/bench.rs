@@ -184,8 +184,18 @@ impl Bench {
 
     /// Keeps everything as it is.
     pub fn save_snapshot(&self, name: Option<&str>) -> Result<Snapshot, Fault> {
+        self.keep(name, false)
+    }
+
+    /// As [`Self::save_snapshot`], in less space.
+    pub fn save_compressed(&self, name: &str) -> Result<Snapshot, Fault> {
+        self.keep(Some(name), true)
+    }
+
+    fn keep(&self, name: Option<&str>, compress: bool) -> Result<Snapshot, Fault> {
         let name = name.map(str::to_owned);
-        self.run(self.engine.save_snapshot(&SnapshotRequest { name }))
+        let request = SnapshotRequest { name, compress };
+        self.run(self.engine.save_snapshot(&request))
     }
 
     /// What is kept.

@@ -98,6 +98,30 @@ fn a_snapshot_is_forked_without_its_lab() {
 }
 
 #[test]
+fn a_compressed_snapshot_is_as_good() {
+    let bench = Bench::new(vec![node("a"), node("b")]);
+    assert!(bench.up().ok);
+    let saved = bench.save_compressed("small").unwrap();
+    assert!(saved.compressed);
+    assert!(kept(&bench, "small", "machine.memory.lz4").exists());
+    assert!(!kept(&bench, "small", "machine.memory").exists());
+    bench.halt().unwrap();
+    assert!(bench.restore_snapshot("small").unwrap().ok);
+    assert_eq!(bench.state("a"), NodeState::Ready);
+    assert_eq!(bench.creations("a"), 1, "it was not booted again");
+    bench.fork_of("small", "1").unwrap();
+    let left = std::fs::read_dir(bench.lab_folder("0").join("snapshots")).unwrap();
+    assert_eq!(left.count(), 1, "nothing unpacked is left");
+
+    std::fs::write(kept(&bench, "small", "machine.memory.lz4"), "x").unwrap();
+    let fault = bench.restore_snapshot("small").unwrap_err();
+    assert!(fault.message.contains("is not what was saved"), "{fault:?}");
+    let fork = bench.moved_to("1");
+    assert!(fork.up().ok);
+    assert_eq!(fork.creations("a"), 1, "it goes on");
+}
+
+#[test]
 fn half_a_snapshot_is_none() {
     let mut bench = Bench::new(vec![node("a")]);
     assert!(bench.up().ok);
