@@ -144,8 +144,8 @@ pub struct PauseRequest {
     /// itself. For a pause whose end its asker may not live to see.
     #[serde(default)]
     pub lease_seconds: Option<u64>,
-    /// Of a resume: only what was paused with a lease is meant. What somebody had
-    /// paused before for its own sake stays as it is.
+    /// Of a resume: only what was paused with a lease or saved is meant. What somebody
+    /// had paused before for its own sake stays as it is.
     #[serde(default)]
     pub leased: bool,
 }

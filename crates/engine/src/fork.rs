@@ -181,16 +181,17 @@ impl Engine {
     async fn freeze(&self, sleepers: &[Sleeper]) -> Result<Vec<NodePath>, Fault> {
         let cells = || sleepers.iter().map(|sleeper| &sleeper.cell);
         all(cells().map(|cell| self.pause_node(cell, true, Why::Frozen))).await?;
-        let written = all(cells().map(|cell| self.freeze_node(cell))).await?;
+        let written = all(sleepers.iter().map(|sleeper| self.freeze_node(sleeper))).await?;
         for cell in self.cells().iter().filter(|cell| cell.live().is_none()) {
             disks::freeze(cell)?;
         }
         Ok(written.into_iter().flatten().collect())
     }
 
-    async fn freeze_node(&self, cell: &Arc<NodeCell>) -> Result<Option<NodePath>, Fault> {
+    async fn freeze_node(&self, sleeper: &Sleeper) -> Result<Option<NodePath>, Fault> {
+        let Sleeper { cell, was_paused } = sleeper;
         let _work = cell.work.clone().lock_owned().await;
-        let in_file = self.write_down(cell, Rest::Memory).await?;
+        let in_file = self.write_down(cell, Rest::Memory, *was_paused).await?;
         if in_file && self.branch(cell).await? {
             return Ok(None);
         }

@@ -37,7 +37,7 @@ pub(crate) enum Why {
 pub(crate) enum Whom {
     /// All.
     Everyone,
-    /// Who was paused with a lease, for the sake of what is around it.
+    /// Who was paused with a lease, for the sake of what is around it, or saved.
     Leased,
 }
 
@@ -134,7 +134,7 @@ impl Engine {
         let results = self
             .for_each(&request.paths, |cell, below| async move {
                 match below.is_empty() {
-                    true if cell.state() == NodeState::Saved => self.wake_saved(&cell).await,
+                    true if cell.state() == NodeState::Saved => self.wake_saved(&cell, whom).await,
                     true => self.unpause_node(&cell, whom).await,
                     false => self.unpause_below(&cell, below).await,
                 }

@@ -30,6 +30,9 @@ pub(crate) struct NodeRecord {
     /// What the machine was whose state is kept in the node's folder.
     #[serde(default)]
     pub saved: Option<MachineSpec>,
+    /// Whether it was paused for its own sake when it was saved.
+    #[serde(default)]
+    pub was_paused: bool,
     /// Why the accelerator is not the best one.
     #[serde(default)]
     pub accelerator_note: Option<String>,
@@ -44,6 +47,7 @@ impl NodeRecord {
             done: BTreeMap::new(),
             ready: false,
             saved: None,
+            was_paused: false,
             accelerator_note: None,
         }
     }

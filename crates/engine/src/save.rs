@@ -32,7 +32,7 @@ impl Engine {
         }
         let saved = async {
             let _work = cell.interrupt().await;
-            self.write_down(cell, Rest::Disk).await?;
+            self.write_down(cell, Rest::Disk, was_paused).await?;
             self.put_out(cell).await
         };
         let saved = saved.await;
@@ -45,7 +45,12 @@ impl Engine {
     /// Writes down a paused node whose link is silent; the caller holds its lock.
     /// What is written is true as long as the machine stands still. Tells whether its
     /// memory is in a file.
-    pub(crate) async fn write_down(&self, cell: &Arc<NodeCell>, rest: Rest) -> Result<bool, Fault> {
+    pub(crate) async fn write_down(
+        &self,
+        cell: &Arc<NodeCell>,
+        rest: Rest,
+        was_paused: bool,
+    ) -> Result<bool, Fault> {
         let (Some(live), Some(record)) = (cell.live_now(), cell.record()) else {
             return Err(Fault::new(format!(
                 "The machine of node `{}` has ended",
@@ -62,7 +67,10 @@ impl Engine {
             write_state(cell, &live, Contents::Everything, rest).await?;
         }
         let spec = once_saved(live.machine.record().spec, memory);
-        cell.amend(&record.node, |record| record.saved = Some(spec))?;
+        cell.amend(&record.node, |record| {
+            record.saved = Some(spec);
+            record.was_paused = was_paused;
+        })?;
         Ok(in_file)
     }
 
@@ -126,16 +134,28 @@ impl Engine {
         self.go_on(cell, &live, Whom::Leased).await
     }
 
-    /// Lets a saved node go on as it was, without setting anything up again. Its
-    /// networks are there.
-    pub(crate) async fn wake_saved(&self, cell: &Arc<NodeCell>) -> Result<Duration, Fault> {
+    /// Lets a saved node go on as it was, without setting anything up again, or stand
+    /// still as it did. Its networks are there.
+    pub(crate) async fn wake_saved(
+        &self,
+        cell: &Arc<NodeCell>,
+        whom: Whom,
+    ) -> Result<Duration, Fault> {
         let work = Arc::new(cell.work.clone().lock_owned().await);
-        let record = cell.record();
-        let Some((node, spec)) = record.and_then(|record| Some((record.node, record.saved?)))
+        let Some(NodeRecord {
+            node,
+            saved: Some(spec),
+            was_paused,
+            ..
+        }) = cell.record()
         else {
             return Ok(Duration::ZERO);
         };
         let live = self.restore_saved(cell, &node, spec, work.clone()).await?;
+        if was_paused && whom == Whom::Leased {
+            cell.enter(NodeState::Paused);
+            return Ok(Duration::ZERO);
+        }
         wake(cell, &live).await?;
         self.go_on(cell, &live, Whom::Leased).await
     }

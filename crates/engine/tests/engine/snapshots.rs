@@ -188,3 +188,26 @@ fn who_was_paused_for_its_own_sake_stays_so() {
     bench.unpause(&[]).unwrap();
     assert!(bench.fake.paused().is_empty());
 }
+
+#[test]
+fn who_was_paused_is_so_in_every_copy() {
+    let bench = Bench::new(vec![node("a"), node("b")]);
+    assert!(bench.up().ok);
+    bench.pause(&["b"]).unwrap();
+    bench.save_snapshot(Some("then")).unwrap();
+    bench.fork(&["1"]).unwrap();
+    let states = |bench: &Bench| ["a", "b"].map(|name| bench.state(name));
+    let expected = [NodeState::Ready, NodeState::Paused];
+    assert_eq!(states(&bench), expected);
+    bench.unpause(&[]).unwrap();
+    assert!(bench.restore_snapshot("then").unwrap().ok);
+    assert_eq!(states(&bench), expected);
+    bench.unpause(&[]).unwrap();
+    assert_eq!(bench.state("b"), NodeState::Ready);
+
+    let fork = bench.moved_to("1");
+    fork.unpause_leased().unwrap();
+    assert_eq!(states(&fork), expected);
+    fork.unpause(&["b"]).unwrap();
+    assert_eq!(fork.state("b"), NodeState::Ready);
+}
