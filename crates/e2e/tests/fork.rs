@@ -24,6 +24,9 @@ const COUNTER: &str = "i=0; while :; do i=$((i+1)); echo $i >/run/count; sleep 0
 /// A hang guard.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a fork takes, more or less.
+const FORK: Duration = Duration::from_millis(2400);
+
 /// The labs of a story, all called from the folder of the first.
 struct Labs<'a> {
     world: &'a World,
@@ -179,6 +182,51 @@ fn forks_part(world: &World) {
     labs.counts_on("cub-2");
     labs.destroy("cub-2");
     world.is_empty();
+}
+
+#[test]
+fn a_fork_that_is_killed_leaves_nothing_half() {
+    nested_story(killed);
+}
+
+fn killed(world: &World) {
+    let folder = world.lab("tree", LAB);
+    let labs = Labs {
+        world,
+        folder: &folder,
+    };
+    world.run(&folder, &["up"]).ok();
+    labs.write("tree", "seed");
+    for victim in ["__supervisor", "qemu-system"] {
+        let kills = times(3, 30);
+        for kill in 0..kills {
+            labs.survives(victim, FORK * kill / kills);
+        }
+    }
+    labs.destroy("tree");
+    world.is_empty();
+}
+
+impl Labs<'_> {
+    /// Whoever of the lab dies while it is forked: the lab can be had again as it
+    /// was, and so can the fork, unless there is none.
+    fn survives(&self, victim: &str, moment: Duration) {
+        let (victim, line) = self.world.processes(victim).remove(0);
+        let fork = ["-l", "tree", "fork", "--name", "cub"];
+        let fork = self.world.start(self.folder, &fork);
+        std::thread::sleep(moment);
+        self.world.kill(victim);
+        let done = fork.wait();
+        println!("{moment:?}: {done:?} without {line:.60}");
+        self.run("tree", &["up"]).ok();
+        self.answers("tree", "0");
+        assert_eq!(self.inside("tree", "box", "cat /root/word"), "seed");
+        if self.run("cub", &["status"]).code != 3 {
+            self.run("cub", &["up"]).ok();
+            self.answers("cub", "0");
+            self.destroy("cub");
+        }
+    }
 }
 
 /// A machine that somebody starts inside a node by hand, without Nestlab. It boots,
