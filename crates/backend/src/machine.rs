@@ -147,6 +147,14 @@ pub trait Machine: Send + Sync {
     /// from what was saved.
     async fn branch(&self, memory: &Path, disks: &[Disk]) -> Result<(), BackendError>;
 
+    /// Has a disk hold by itself what the layers between it and `base` hold, a frozen
+    /// one below it: nothing between is used any more then. The guest goes on.
+    ///
+    /// # Errors
+    /// This VMM cannot do that, or it did not come to its end: all layers are needed
+    /// as before.
+    async fn shorten(&self, serial: &str, base: &Path) -> Result<(), BackendError>;
+
     /// Writes the memory of a paused machine, which is in a file or began from what
     /// one holds, to a new file: one from which machines can begin.
     ///

@@ -5,12 +5,18 @@
 //! is written to. Frozen files are the same in every lab that was forked (hard
 //! links), and find each other by their plain names, in whichever lab's folder. No
 //! name is ever given to another file: a VMM that is at work may open it anew.
+//!
+//! Every fork adds a layer. When they have become many, the VMM copies into the last
+//! one what those between it and the first hold, and they go: numbers have gaps then.
 
 use crate::cell::NodeCell;
 use crate::{BaseImage, Fault};
 use nestlab_backend::{Disk, DiskFormat};
 use nestlab_model::Node;
 use std::path::{Path, PathBuf};
+
+/// So many layers of a disk are too many: each start of a machine opens all of them.
+const TOO_MANY: usize = 8;
 
 /// The disk that a node boots from.
 const ROOT: &str = "root";
@@ -23,7 +29,7 @@ pub(crate) fn prepare(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<
     for spec in &node.disks {
         let name = spec.name.as_str();
         let path = match top(&cell.folder, name) {
-            Some(top) => cell.folder.join(file(name, top)),
+            Some(number) => cell.folder.join(file(name, number)),
             None => {
                 let path = cell.folder.join(file(name, 0));
                 make(&path, |path| nestlab_image::create_empty(path, spec.size))?;
@@ -87,16 +93,39 @@ pub(crate) fn freeze(cell: &NodeCell) -> Result<Vec<Disk>, Fault> {
 /// own.
 pub(crate) fn copy(from: &Path, node: &Node, to: &Path) -> Result<(), Fault> {
     for (disk, top) in present(from, node) {
-        for name in (0..top).map(|number| file(&disk, number)) {
+        let numbers = numbers(from, &disk).into_iter();
+        let frozen: Vec<_> = numbers.filter(|number| *number < top).collect();
+        for name in frozen.iter().map(|number| file(&disk, *number)) {
             link(&from.join(&name), &to.join(&name))?;
         }
-        if let Some(last) = top.checked_sub(1) {
-            let below = file(&disk, last);
+        if let Some(last) = frozen.last() {
+            let below = file(&disk, *last);
             let source = from.join(&below);
             make(&to.join(file(&disk, top)), |new| over(new, &source, &below))?;
         }
     }
     Ok(())
+}
+
+/// The disks of a node that have too many layers, each with the first of them.
+pub(crate) fn crowded(folder: &Path, node: &Node) -> Vec<(String, PathBuf)> {
+    let disks = present(folder, node).into_iter();
+    let crowded = disks.filter_map(|(disk, _)| {
+        let numbers = numbers(folder, &disk);
+        let first = folder.join(file(&disk, *numbers.first()?));
+        (numbers.len() >= TOO_MANY).then_some((disk, first))
+    });
+    crowded.collect()
+}
+
+/// Forgets the layers of a disk between the first and the last, which holds what they
+/// held.
+pub(crate) fn forget_between(folder: &Path, disk: &str) {
+    if let [_, between @ .., _] = numbers(folder, disk).as_slice() {
+        for number in between {
+            let _ = std::fs::remove_file(folder.join(file(disk, *number)));
+        }
+    }
 }
 
 /// The file of a node's disk that is written to.
@@ -131,8 +160,24 @@ fn present(folder: &Path, node: &Node) -> Vec<(String, u32)> {
 
 /// The number of a disk's last overlay, if it has been made.
 fn top(folder: &Path, disk: &str) -> Option<u32> {
-    let there = |number: &u32| folder.join(file(disk, *number)).exists();
-    (0..).take_while(there).last()
+    numbers(folder, disk).last().copied()
+}
+
+/// The numbers of a disk's layers, upwards.
+fn numbers(folder: &Path, disk: &str) -> Vec<u32> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut numbers: Vec<u32> = names.filter_map(|name| number(&name, disk)).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The number in the name of a disk's layer.
+fn number(name: &str, disk: &str) -> Option<u32> {
+    match name.strip_prefix(disk)?.strip_suffix(".qcow2")? {
+        "" => Some(0),
+        number => number.strip_prefix('.')?.parse().ok(),
+    }
 }
 
 fn file(disk: &str, number: u32) -> String {
@@ -169,4 +214,42 @@ fn make<E: std::error::Error + 'static>(
         Fault::caused(format!("Cannot make the disk {}", path.display()), &error)
     })?;
     std::fs::rename(&new, path).map_err(Fault::io(format!("Cannot make {}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_told_by_their_names() {
+        assert_eq!(number("root.qcow2", "root"), Some(0));
+        assert_eq!(number("root.12.qcow2", "root"), Some(12));
+        for other in [
+            "root.12.new",
+            "root.qcow2.12",
+            "root2.qcow2",
+            "root.a.qcow2",
+            "data.qcow2",
+        ] {
+            assert_eq!(number(other, "root"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn layers_between_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in [0, 1, 9, 10, 11] {
+            std::fs::write(folder.path().join(file("root", number)), "").unwrap();
+        }
+        std::fs::write(folder.path().join(file("roots", 3)), "").unwrap();
+        assert_eq!(numbers(folder.path(), "root"), [0, 1, 9, 10, 11]);
+        forget_between(folder.path(), "root");
+        assert_eq!(numbers(folder.path(), "root"), [0, 11]);
+        forget_between(folder.path(), "root");
+        assert_eq!(
+            at_work(folder.path(), "root"),
+            folder.path().join("root.11.qcow2")
+        );
+        assert_eq!(numbers(folder.path(), "roots"), [3]);
+    }
 }

@@ -82,6 +82,7 @@ impl Engine {
         };
         let stood = self.thaw_all(&sleepers).await;
         drop(marker);
+        tokio::spawn(self.clone().shorten_disks());
         let (copied, written) = copied?;
         let report = ForkReport {
             pause_seconds: stood?.as_secs_f64(),
@@ -101,6 +102,25 @@ impl Engine {
             .map(|sleeper| self.thaw(&sleeper.cell, sleeper.was_paused));
         let stood = all(thaws).await?;
         Ok(stood.into_iter().max().unwrap_or_default())
+    }
+
+    /// Has the disks of running nodes lose layers where those have become many, while
+    /// nobody copies the lab.
+    async fn shorten_disks(self) {
+        let _alone = self.0.forking.lock().await;
+        for cell in self.cells() {
+            let (Some(live), Some(record)) = (cell.live_now(), cell.record()) else {
+                continue;
+            };
+            for (disk, first) in disks::crowded(&cell.folder, &record.node) {
+                match live.machine.shorten(&disk, &first).await {
+                    Ok(()) => disks::forget_between(&cell.folder, &disk),
+                    Err(error) => {
+                        tracing::info!(path = %cell.path, disk, error = &error as &dyn std::error::Error, "its layers stay");
+                    }
+                }
+            }
+        }
     }
 
     /// Lets nodes go on that an earlier supervisor froze and did not come to thaw.

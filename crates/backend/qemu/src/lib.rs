@@ -5,6 +5,7 @@
 
 mod argv;
 mod branch;
+mod layers;
 mod machine;
 mod probe;
 mod qmp;

@@ -400,6 +400,10 @@ impl Machine for QemuMachine {
         Ok(())
     }
 
+    async fn shorten(&self, serial: &str, base: &Path) -> Result<(), BackendError> {
+        crate::layers::shorten(self, serial, base).await
+    }
+
     async fn write_memory(&self, file: &Path) -> Result<(), BackendError> {
         let Some(memory) = self.record().spec.memory_file else {
             return Err(BackendError::Refused {

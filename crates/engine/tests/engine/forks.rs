@@ -101,6 +101,26 @@ fn the_next_fork_begins_from_a_new_file() {
 }
 
 #[test]
+fn layers_of_disks_do_not_pile_up() {
+    let bench = Bench::new(vec![node("a")]);
+    assert!(bench.up().ok);
+    for fork in 1..=9 {
+        bench.fork(&[&fork.to_string()]).unwrap();
+    }
+    let layers = |lab: &str| {
+        let mut names = names(bench.lab_folder(lab).join("nodes/a"));
+        names.retain(|name| name.ends_with(".qcow2"));
+        names
+    };
+    bench.until(|| layers("0").len() < 8);
+    assert_eq!(layers("0")[0], "root.7.qcow2", "the others went");
+    bench.fork(&["a"]).unwrap();
+    assert_eq!(layers("0").last().unwrap(), "root.qcow2");
+    assert_eq!(layers("a"), layers("0"));
+    assert_eq!(layers("3").len(), 4, "a fork keeps those that it needs");
+}
+
+#[test]
 fn what_is_halted_is_forked_without_memory() {
     let bench = Bench::new(vec![node("a")]);
     assert!(bench.up().ok);

@@ -1,0 +1,168 @@
+//! The layers of a running machine's disks: another one put over the last, those
+//! between merged into it (QEMU's docs/interop/live-block-operations).
+
+use crate::machine::QemuMachine;
+use crate::qmp::Qmp;
+use nestlab_backend::{BackendError, Disk, Machine};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+/// Time between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Puts new overlays over the disks with the same serials.
+pub(crate) async fn put_over(machine: &QemuMachine, disks: &[Disk]) -> Result<(), BackendError> {
+    let mut qmp = machine.monitor().await?;
+    end_jobs(&mut qmp).await?;
+    let tops = tops(&mut qmp).await?;
+    for (number, disk) in machine.record().spec.disks.iter().enumerate() {
+        if let Some(new) = disks.iter().find(|new| new.serial == disk.serial) {
+            let name = crate::argv::disk_name(number);
+            put_one_over(&mut qmp, top_of(&tops, &name)?, new).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn put_one_over(qmp: &mut Qmp, top: &str, new: &Disk) -> Result<(), BackendError> {
+    let overlay = after(top);
+    let node = json!({
+        "driver": "qcow2",
+        "node-name": overlay,
+        "discard": "unmap",
+        "file": { "driver": "file", "filename": new.path },
+        // That is what it will be put over.
+        "backing": Value::Null,
+    });
+    qmp.execute("blockdev-add", node).await?;
+    let both = json!({ "node": top, "overlay": overlay });
+    qmp.execute("blockdev-snapshot", both).await.map(drop)
+}
+
+/// As [`Machine::shorten`]. Whoever else has a word for the machine comes in between.
+pub(crate) async fn shorten(
+    machine: &QemuMachine,
+    serial: &str,
+    base: &Path,
+) -> Result<(), BackendError> {
+    let job = begin(machine, serial, base).await?;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let mut qmp = machine.monitor().await?;
+        let jobs = qmp.execute("query-jobs", json!({})).await?;
+        let ours = |found: &&Value| found["id"] == job.as_str();
+        let Some(found) = jobs.as_array().into_iter().flatten().find(ours) else {
+            return Err(refused("block-stream", "somebody else has ended it"));
+        };
+        if found["status"] != "concluded" {
+            continue;
+        }
+        let dismissal = json!({ "id": job });
+        qmp.execute("job-dismiss", dismissal).await?;
+        return match found["error"].as_str() {
+            Some(error) => Err(refused("block-stream", error)),
+            None => Ok(()),
+        };
+    }
+}
+
+/// Begins to copy into the last layer what those between it and `base` hold.
+async fn begin(machine: &QemuMachine, serial: &str, base: &Path) -> Result<String, BackendError> {
+    let disks = machine.record().spec.disks;
+    let number = disks.iter().position(|disk| disk.serial == serial);
+    let number = number.ok_or_else(|| refused("block-stream", "it has no such disk"))?;
+    let disk = crate::argv::disk_name(number);
+    let mut qmp = machine.monitor().await?;
+    end_jobs(&mut qmp).await?;
+    let tops = tops(&mut qmp).await?;
+    let job = format!("shorten-{disk}");
+    let stream = json!({
+        "job-id": job,
+        "device": top_of(&tops, &disk)?,
+        "base-node": layer(&mut qmp, base).await?,
+        "backing-file": base.file_name().and_then(|name| name.to_str()),
+        "auto-dismiss": false,
+    });
+    qmp.execute("block-stream", stream).await?;
+    Ok(job)
+}
+
+/// Ends what an earlier supervisor began and did not come to see the end of: a layer
+/// that is being copied to cannot have another put over it.
+async fn end_jobs(qmp: &mut Qmp) -> Result<(), BackendError> {
+    loop {
+        let jobs = qmp.execute("query-jobs", json!({})).await?;
+        let jobs = jobs.as_array().cloned().unwrap_or_default();
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        for job in jobs {
+            let verb = match job["status"] == "concluded" {
+                true => "job-dismiss",
+                false => "job-cancel",
+            };
+            // It may come to its end between the two.
+            let _ = qmp.execute(verb, json!({ "id": job["id"] })).await;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The name of the node that is a layer of some disk, by its file's name: all layers
+/// of a machine's disks lie in one folder.
+async fn layer(qmp: &mut Qmp, file: &Path) -> Result<String, BackendError> {
+    let flat = json!({ "flat": true });
+    let nodes = qmp.execute("query-named-block-nodes", flat).await?;
+    let same = |node: &&Value| {
+        let found = node["file"].as_str().map(Path::new);
+        node["drv"] == "qcow2" && found.and_then(Path::file_name) == file.file_name()
+    };
+    let found = nodes.as_array().into_iter().flatten().find(same);
+    let name = found.and_then(|node| node["node-name"].as_str());
+    let missing = || refused("block-stream", &format!("{} is not in use", file.display()));
+    name.map(str::to_owned).ok_or_else(missing)
+}
+
+/// The names of the nodes that the guest's disks are now.
+async fn tops(qmp: &mut Qmp) -> Result<Vec<String>, BackendError> {
+    let blocks = qmp.execute("query-block", json!({})).await?;
+    let blocks = blocks.as_array().into_iter().flatten();
+    let names = blocks.filter_map(|block| block["inserted"]["node-name"].as_str());
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// `disk0` under its present name, which is `disk0.2` after two overlays.
+fn top_of<'a>(tops: &'a [String], disk: &str) -> Result<&'a str, BackendError> {
+    let same = |top: &&String| top.split('.').next() == Some(disk);
+    let top = tops.iter().find(same).map(String::as_str);
+    top.ok_or_else(|| refused("query-block", &format!("it has no {disk}")))
+}
+
+/// The name of the next overlay: `disk0`, `disk0.1`, `disk0.2`.
+fn after(top: &str) -> String {
+    let (disk, number) = top.split_once('.').unwrap_or((top, "0"));
+    let number: u32 = number.parse().unwrap_or(0);
+    format!("{disk}.{}", number + 1)
+}
+
+fn refused(command: &str, message: &str) -> BackendError {
+    BackendError::Refused {
+        command: command.into(),
+        message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlays_are_counted() {
+        assert_eq!(after("disk0"), "disk0.1");
+        assert_eq!(after("disk0.9"), "disk0.10");
+        let tops = ["disk10", "disk1.3"].map(str::to_owned);
+        assert_eq!(top_of(&tops, "disk1").unwrap(), "disk1.3");
+        assert!(top_of(&tops, "disk2").is_err());
+    }
+}
