@@ -19,6 +19,9 @@ use tokio::sync::{OwnedMutexGuard, watch};
 /// levels of emulation on two busy cores take well under a third of it.
 const BOOT_DEADLINE: Duration = Duration::from_secs(300);
 
+/// How long a machine that no longer answers may take to be seen to end.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 /// How long a guest that went silent in the middle may take to come back.
 pub(super) const RESTART: Duration = Duration::from_secs(60);
 
@@ -168,13 +171,8 @@ impl Rise<'_> {
         if !self.request.boot_only {
             self.at(Stage::Waiting, self.wait_for_others()).await?;
         }
-        let live = match self.cell.live_now() {
-            Some(live) => {
-                self.note_changes();
-                self.at(Stage::Boot, crate::pause::wake(self.cell, &live))
-                    .await?;
-                live
-            }
+        let live = match self.rejoin().await? {
+            Some(live) => live,
             None => match self.start().await? {
                 Started::Whole => return Ok(NodeState::Ready),
                 Started::Machine(live) => live,
@@ -204,6 +202,25 @@ impl Rise<'_> {
             {
                 return Err(failed);
             }
+        }
+    }
+
+    /// Has the machine go on if it runs and stands still. One that has just ended may
+    /// be found by that.
+    async fn rejoin(&self) -> Step<Option<Live>> {
+        let Some(live) = self.cell.live_now() else {
+            return Ok(None);
+        };
+        self.note_changes();
+        let woken = self
+            .at(Stage::Boot, crate::pause::wake(self.cell, &live))
+            .await;
+        let Err(failed) = woken else {
+            return Ok(Some(live));
+        };
+        match tokio::time::timeout(LAST_MOMENT, live.machine.wait()).await {
+            Ok(_) => Ok(self.cell.live_now()),
+            Err(_) => Err(failed),
         }
     }
 

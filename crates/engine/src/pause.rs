@@ -303,7 +303,16 @@ impl Engine {
         whom: Whom,
     ) -> Result<Duration, Fault> {
         let mut agent = live.agent.clone();
-        let answered = tokio::time::timeout(WAKING, agent.wait_for(Option::is_some)).await;
+        let answered = tokio::select! {
+            answered = tokio::time::timeout(WAKING, agent.wait_for(Option::is_some)) => answered,
+            exit = live.machine.wait() => {
+                return Err(Fault::new(format!(
+                    "The machine of node `{}` has ended: {}",
+                    cell.path, exit.description
+                ))
+                .with_hint(format!("`nestlab up {}` begins it anew", cell.path)));
+            }
+        };
         let Ok(Ok(Some(agent))) = answered.map(|told| told.map(|agent| agent.clone())) else {
             return Err(Fault::new(format!(
                 "The agent of node `{}` does not answer though its machine goes on",
