@@ -80,15 +80,17 @@ impl Engine {
         Some(report.status)
     }
 
-    /// Whether anything of this layer runs.
+    /// Whether nothing of this layer runs or is worked on.
     pub fn is_idle(&self) -> bool {
-        self.cells().iter().all(|cell| {
-            cell.live().is_none()
-                && !matches!(
-                    cell.state(),
-                    NodeState::Starting { .. } | NodeState::Halting
-                )
-        })
+        let copying = self.0.forking.try_lock().is_err();
+        !copying
+            && self.cells().iter().all(|cell| {
+                cell.live().is_none()
+                    && !matches!(
+                        cell.state(),
+                        NodeState::Starting { .. } | NodeState::Halting
+                    )
+            })
     }
 }
 
