@@ -25,7 +25,7 @@ const COUNTER: &str = "i=0; while :; do i=$((i+1)); echo $i >/run/count; sleep 0
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a fork takes, more or less.
-const FORK: Duration = Duration::from_millis(2400);
+const FORK: Duration = Duration::from_millis(600);
 
 /// The labs of a story, all called from the folder of the first.
 struct Labs<'a> {
@@ -184,6 +184,54 @@ fn forks_part(world: &World) {
     world.is_empty();
 }
 
+const SOLO: &str = "
+name: solo
+nodes:
+  box: { image: debian, memory: 128MiB }
+";
+
+#[test]
+fn layers_of_disks_do_not_pile_up() {
+    let world = World::new();
+    let folder = world.lab("solo", SOLO);
+    world.run(&folder, &["up"]).ok();
+    let words = "cat /root/word-* | tr '\\n' ' '";
+    let mut written = Vec::new();
+    for number in 0..times(9, 60) {
+        let line = format!("echo {number} >/root/word-$(printf %03d {number}); sync");
+        world.inside(&folder, "box", &line);
+        written.push(number.to_string());
+        let run = ["fork", "--", "true"];
+        world.run(&folder, &run).ok();
+    }
+    let labs = world.run(&folder, &["ls", "--json"]).ok().json();
+    let id = labs["labs"][0]["id"].as_str().expect("an id");
+    let nodes = world.lab_folder(id).join("nodes/box");
+    let layers = || {
+        let files = std::fs::read_dir(&nodes).unwrap().flatten();
+        files
+            .filter(|file| file.path().extension().is_some_and(|it| it == "qcow2"))
+            .count()
+    };
+    world.eventually("the layers are few", PATIENCE, || layers() < 8);
+    let holds = |lab: &str| {
+        let line = format!("echo 3 >/proc/sys/vm/drop_caches; {words}");
+        let args = ["-l", lab, "exec", "box", "--", "sh", "-c", &line];
+        let found = world.run(&folder, &args).ok().stdout;
+        assert_eq!(found.trim(), written.join(" "), "{lab}");
+    };
+    holds("solo");
+    world.run(&folder, &["fork", "--name", "last"]).ok();
+    holds("last");
+    world.run(&folder, &["halt"]).ok();
+    world.run(&folder, &["up"]).ok();
+    holds("solo");
+    for lab in ["solo", "last"] {
+        world.run(&folder, &["-l", lab, "destroy", "--yes"]).ok();
+    }
+    world.is_empty();
+}
+
 #[test]
 fn a_fork_that_is_killed_leaves_nothing_half() {
     nested_story(killed);
@@ -198,7 +246,7 @@ fn killed(world: &World) {
     world.run(&folder, &["up"]).ok();
     labs.write("tree", "seed");
     for victim in ["__supervisor", "qemu-system"] {
-        let kills = times(3, 30);
+        let kills = times(4, 30);
         for kill in 0..kills {
             labs.survives(victim, FORK * kill / kills);
         }
