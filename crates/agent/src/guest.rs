@@ -59,6 +59,11 @@ impl Guest {
             .clone()
     }
 
+    pub(crate) fn version(&self) -> Version {
+        let lab_id = self.identity().map(|identity| identity.lab_id);
+        info::version("agent", lab_id)
+    }
+
     pub(crate) fn set_identity(&self, identity: Configure) {
         *self
             .0
@@ -89,8 +94,7 @@ pub fn guest_routes(guest: Guest) -> Router {
 const MAX_MESSAGE: usize = 1 << 20;
 
 async fn version(State(guest): State<Guest>) -> Json<Version> {
-    let lab_id = guest.identity().map(|identity| identity.lab_id);
-    Json(info::version("agent", lab_id))
+    Json(guest.version())
 }
 
 #[derive(Deserialize)]

@@ -256,7 +256,7 @@ const OPERATIONS: &[Operation] = &[
         "Tell the node who it is",
         &[],
         Body::Json("Configure"),
-        Answer::Empty,
+        Answer::Json("Version"),
     ),
     op(
         "post",

@@ -85,8 +85,8 @@ impl Engine {
         }
         let cannot =
             |error| Fault::caused(format!("Cannot configure node `{}`", cell.path), &error);
-        agent.configure(&identity).await.map_err(cannot)?;
-        cell.configure_boot(agent.version().await.map_err(cannot)?.boot_id);
+        let version = agent.configure(&identity).await.map_err(cannot)?;
+        cell.configure_boot(version.boot_id);
         Ok(())
     }
 

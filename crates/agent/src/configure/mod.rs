@@ -9,7 +9,7 @@ use crate::guest::Guest;
 use crate::rejection::Rejection;
 use axum::Json;
 use axum::extract::State;
-use nestlab_api::message::Configure;
+use nestlab_api::message::{Configure, Version};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,15 +18,26 @@ use std::time::{Duration, SystemTime};
 /// A clock that is off by less than this is left alone.
 const CLOCK_SLACK: Duration = Duration::from_millis(500);
 
-/// `POST /v1/configure`
+/// `POST /v1/configure`; answers as `GET /v1/version` does. Whoever has been woken
+/// from a copy of itself mostly hears what it knows, and the time.
 pub(crate) async fn configure(
     State(guest): State<Guest>,
-    Json(wanted): Json<Configure>,
-) -> Result<(), Rejection> {
+    Json(mut wanted): Json<Configure>,
+) -> Result<Json<Version>, Rejection> {
     check(&wanted)?;
+    let (clock, entropy) = (wanted.clock_unix_nanos.take(), wanted.entropy.take());
     if guest.config().owns_machine {
-        set_clock(&wanted)?;
-        mix_entropy(&wanted)?;
+        set_clock(clock)?;
+        mix_entropy(entropy)?;
+    }
+    if guest.identity().as_ref() != Some(&wanted) {
+        become_known_as(&guest, wanted).await?;
+    }
+    Ok(Json(guest.version()))
+}
+
+async fn become_known_as(guest: &Guest, wanted: Configure) -> Result<(), Rejection> {
+    if guest.config().owns_machine {
         nestlab_sys::hostname::set(&wanted.hostname).map_err(Rejection::io(format!(
             "Cannot set the host name `{}`",
             wanted.hostname
@@ -63,8 +74,8 @@ fn check(wanted: &Configure) -> Result<(), Rejection> {
     }
 }
 
-fn set_clock(wanted: &Configure) -> Result<(), Rejection> {
-    let Some(nanos) = wanted.clock_unix_nanos else {
+fn set_clock(unix_nanos: Option<u64>) -> Result<(), Rejection> {
+    let Some(nanos) = unix_nanos else {
         return Ok(());
     };
     let parent = Duration::from_nanos(nanos);
@@ -77,11 +88,11 @@ fn set_clock(wanted: &Configure) -> Result<(), Rejection> {
     nestlab_sys::clock::set(parent).map_err(Rejection::io("Cannot set the clock"))
 }
 
-fn mix_entropy(wanted: &Configure) -> Result<(), Rejection> {
-    let Some(text) = &wanted.entropy else {
+fn mix_entropy(entropy: Option<String>) -> Result<(), Rejection> {
+    let Some(text) = entropy else {
         return Ok(());
     };
-    let bytes = decode_hex(text)
+    let bytes = decode_hex(&text)
         .ok_or_else(|| Rejection::bad("`entropy` is not an even number of hexadecimal digits"))?;
     nestlab_sys::random::reseed(&bytes).map_err(Rejection::io("Cannot mix the random pool"))
 }
@@ -131,12 +142,8 @@ fn memory(run_dir: &Path) -> PathBuf {
 }
 
 fn remember(run_dir: &Path, wanted: &Configure) -> Result<(), Rejection> {
-    let content = serde_json::to_string(&Configure {
-        entropy: None,
-        clock_unix_nanos: None,
-        ..wanted.clone()
-    })
-    .map_err(|error| Rejection::caused("Cannot write down who this node is", &error))?;
+    let content = serde_json::to_string(wanted)
+        .map_err(|error| Rejection::caused("Cannot write down who this node is", &error))?;
     let path = memory(run_dir);
     write(&path, &content)?;
     set_private(&path).map_err(Rejection::io(format!("Cannot protect {}", path.display())))

@@ -212,8 +212,8 @@ impl Client {
     ///
     /// # Errors
     /// See [`ApiError`].
-    pub async fn configure(&self, configure: &Configure) -> Result<(), ApiError> {
-        let telling = self.tell(Method::POST, route::CONFIGURE, configure);
+    pub async fn configure(&self, configure: &Configure) -> Result<Version, ApiError> {
+        let telling = self.post(route::CONFIGURE, configure);
         within(self, route::CONFIGURE, DEADLINE, telling).await
     }
 
