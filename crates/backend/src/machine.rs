@@ -156,7 +156,9 @@ pub trait Machine: Send + Sync {
     async fn shorten(&self, serial: &str, base: &Path) -> Result<(), BackendError>;
 
     /// Writes the memory of a paused machine, which is in a file or began from what
-    /// one holds, to a new file: one from which machines can begin.
+    /// one holds, to a file from which machines can begin. That is new; or it is a copy
+    /// of the one from which this machine's memory began, which is less to write while
+    /// it stands still.
     ///
     /// # Errors
     /// No file has to do with its memory, or the new one cannot be written; it is

@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
+/// What shall stand in a layer, in its folder.
+pub const LAYER_FILE: &str = "layer.json";
+
 /// How long a link to a guest that runs may take. A few ms are usual.
 const LINK_UNDER_WAY: Duration = Duration::from_secs(5);
 
@@ -113,7 +116,7 @@ impl Engine {
     }
 
     pub(crate) fn layer_path(&self) -> PathBuf {
-        self.0.config.state_dir.join("layer.json")
+        self.0.config.state_dir.join(LAYER_FILE)
     }
 
     /// What shall stand here.

@@ -1,7 +1,8 @@
 //! Copying a lab as it is now into new labs that go on by themselves.
 //!
 //! ```text
-//! pause inside-out, links silent ─► devices saved, new overlays for the disks
+//! what can be copied beforehand is ─► pause inside-out, links silent
+//!   ─► devices saved, new overlays for the disks
 //!   ─► machines branch off: what was there is frozen, each new lab given names for it
 //!   ─► the lab goes on, outside-in
 //! ```
@@ -22,8 +23,8 @@
 
 use crate::carry::to_the_end;
 use crate::cell::NodeCell;
-use crate::engine::Engine;
-use crate::memory::Rest;
+use crate::engine::{Engine, LAYER_FILE};
+use crate::memory::{self, Rest};
 use crate::pause::Why;
 use crate::still::{Home, Ports, Still};
 use crate::{Fault, disks, record};
@@ -75,6 +76,12 @@ impl Engine {
         copy: impl FnOnce(&Still) -> Result<T, Fault>,
     ) -> Result<(T, ForkReport), Fault> {
         let sleepers = self.sleepers()?;
+        join_all(
+            sleepers
+                .iter()
+                .map(|sleeper| memory::prepare(&sleeper.cell)),
+        )
+        .await;
         let marker = Marker::set(self, &sleepers)?;
         let copied = match self.freeze(&sleepers).await {
             Ok(written) => Still::of(self).and_then(|still| Ok((copy(&still)?, written))),
@@ -82,6 +89,9 @@ impl Engine {
         };
         let stood = self.thaw_all(&sleepers).await;
         drop(marker);
+        for sleeper in &sleepers {
+            memory::forget_prepared(&sleeper.cell);
+        }
         tokio::spawn(self.clone().shorten_disks());
         let (copied, written) = copied?;
         let report = ForkReport {
@@ -158,7 +168,7 @@ impl Engine {
         let home = |id: &String| {
             let folder = config.state_dir.with_file_name(id);
             let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if !plain || !folder.is_dir() || folder.join("layer.json").exists() {
+            if !plain || !folder.is_dir() || folder.join(LAYER_FILE).exists() {
                 return Err(Fault::new(format!("`{id}` is not the id of a new lab")));
             }
             Ok(Home {

@@ -45,7 +45,7 @@ mod targets;
 mod template;
 
 pub use console::{ConsoleHub, ConsoleSession};
-pub use engine::{Config, Engine};
+pub use engine::{Config, Engine, LAYER_FILE};
 pub use fault::Fault;
 pub use ground::{BaseImage, Ground, GuestGround, HostGround, KitParts, Progress};
 pub use template::Templates;

@@ -11,6 +11,8 @@
 //! shall outlive a reboot is copied to the node's folder; a machine that goes on
 //! begins from there as well.
 
+use crate::Fault;
+use crate::carry::blocking;
 use crate::cell::{Live, NodeCell};
 use crate::engine::Engine;
 use nestlab_backend::{MachineSpec, Mapping, MemoryFile};
@@ -24,7 +26,7 @@ pub(crate) const ON_DISK: &str = "machine.memory";
 /// Where memory is while its node is at rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// On the tmpfs, where it may be already.
+    /// On the tmpfs, where it may be already, or where [`prepare`] may have begun.
     Memory,
     /// In the node's folder.
     Disk,
@@ -46,6 +48,41 @@ impl Engine {
     }
 }
 
+/// Copies what the memory of a running machine began from to where it will be laid
+/// down: nobody writes to that, so it need not be copied while the machine stands still.
+pub(crate) async fn prepare(cell: &NodeCell) {
+    let spec = cell.live_now().map(|live| live.machine.record().spec);
+    let began = spec
+        .filter(MachineSpec::began_from_file)
+        .and_then(|spec| Some((spec.memory_file?.path, spec.memory.as_bytes())));
+    let (Some((from, bytes)), Some(path)) = (began, &cell.memory_path) else {
+        return;
+    };
+    let part = part(path);
+    if make_room(&part, bytes).is_none() {
+        return;
+    }
+    let to = part.clone();
+    let copied = blocking("The copy of memory", move || {
+        nestlab_sys::cow::copy(&from, &to).map_err(Fault::io("Cannot copy memory"))
+    });
+    if let Err(fault) = copied.await {
+        tracing::debug!(%fault, path = %cell.path, "memory is copied later");
+        let _ = std::fs::remove_file(&part);
+    }
+}
+
+/// Drops what was prepared and not used.
+pub(crate) fn forget_prepared(cell: &NodeCell) {
+    if let Some(path) = &cell.memory_path {
+        let _ = std::fs::remove_file(part(path));
+    }
+}
+
+fn part(path: &Path) -> PathBuf {
+    path.with_extension("part")
+}
+
 /// Sees to it that a file holds the memory of a paused machine, and tells which.
 /// `None` if none can: it is saved with the devices then.
 pub(crate) async fn lay_down(cell: &NodeCell, live: &Live, rest: Rest) -> Option<PathBuf> {
@@ -56,8 +93,9 @@ pub(crate) async fn lay_down(cell: &NodeCell, live: &Live, rest: Rest) -> Option
         Rest::Memory => cell.memory_path.clone()?,
         Rest::Disk => cell.folder.join(ON_DISK),
     };
-    let part = path.with_extension("part");
+    let part = part(&path);
     match rest {
+        Rest::Memory if part.exists() => {}
         Rest::Memory => make_room(&part, spec.memory.as_bytes())?,
         // Left by somebody who was killed in the middle.
         Rest::Disk => drop(std::fs::remove_file(&part)),

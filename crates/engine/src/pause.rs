@@ -91,7 +91,11 @@ impl Engine {
                     continue;
                 }
                 engine.warn(&cell.path, "nobody came back for it; it goes on by itself");
-                if let Err(fault) = engine.unpause_node(&cell, Whom::Leased).await {
+                let resumed = async {
+                    engine.stir(&cell, Whom::Leased).await?;
+                    engine.unpause_node(&cell, Whom::Leased).await
+                };
+                if let Err(fault) = resumed.await {
                     tracing::warn!(%fault, path = %cell.path, "it does not go on");
                 }
             }
@@ -256,10 +260,9 @@ impl Engine {
         }
     }
 
-    /// Lets a paused node go on, and what is inside it; tells how long the one stood
-    /// still that did so the longest.
+    /// Sets a node right whose virtual CPUs go on again, and what is inside it; tells how
+    /// long the one stood still that did so the longest.
     async fn unpause_node(&self, cell: &Arc<NodeCell>, whom: Whom) -> Result<Duration, Fault> {
-        self.stir(cell, whom).await?;
         let _work = cell.work.clone().lock_owned().await;
         match cell.live_now() {
             Some(live) if is_meant(cell, whom) => self.go_on(cell, &live, whom).await,
@@ -357,11 +360,7 @@ impl Engine {
 
 /// Lets a machine go on if it stands still.
 pub(crate) async fn wake(cell: &NodeCell, live: &Live) -> Result<(), Fault> {
-    let woken = match live.machine.is_paused().await {
-        Ok(true) => live.machine.resume().await,
-        Ok(false) => Ok(()),
-        Err(error) => Err(error),
-    };
+    let woken = live.machine.resume().await;
     woken.map_err(|error| cannot("resume", cell, &error))?;
     cell.stir();
     Ok(())

@@ -12,14 +12,13 @@
 //! Copies are names (hard links) for the same files, to which nobody writes any
 //! more: a copy costs nothing and needs nobody else.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, LAYER_FILE};
 use crate::record::{self, NodeRecord};
 use crate::{Fault, disks, memory};
 use nestlab_api::message::LayerSpec;
 use nestlab_model::{Layer, Node, NodeName};
 use std::path::{Path, PathBuf};
 
-const LAYER: &str = "layer.json";
 const NODES: &str = "nodes";
 
 /// A lab at rest.
@@ -83,7 +82,7 @@ impl Still {
     /// What lies in a folder with all its memory on disk.
     pub fn read(folder: &Path) -> Result<Self, Fault> {
         let missing = |path: &Path| Fault::new(format!("{} is missing", path.display()));
-        let path = folder.join(LAYER);
+        let path = folder.join(LAYER_FILE);
         let spec: LayerSpec = record::read(&path)?.ok_or_else(|| missing(&path))?;
         let mut nodes = Vec::new();
         for entry in std::fs::read_dir(folder.join(NODES))
@@ -140,7 +139,7 @@ impl Still {
         for node in &self.nodes {
             node.copy_to(&copy.layer, home)?;
         }
-        record::write(&home.folder.join(LAYER), &copy)
+        record::write(&home.folder.join(LAYER_FILE), &copy)
     }
 }
 
@@ -190,7 +189,7 @@ impl Home {
 
     /// Removes what was put there.
     pub fn clear(&self) {
-        let _ = std::fs::remove_file(self.folder.join(LAYER));
+        let _ = std::fs::remove_file(self.folder.join(LAYER_FILE));
         for folder in [&self.nodes(), &self.memory] {
             let _ = std::fs::remove_dir_all(folder);
         }

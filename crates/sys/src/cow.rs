@@ -54,24 +54,20 @@ pub fn write(from: &mut impl Read, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes what a process sees of a file to a new one: the file, and over it every
-/// page that the process has written to. The process must not run meanwhile, and
-/// nobody may write to the file. Empty pages become holes. Returns how many bytes
-/// are the process's own.
+/// Makes of a copy of a file what a process sees of that: writes to it every page that
+/// the process has written to. The process must not run meanwhile, and nobody may
+/// write to the file. Returns how many bytes are the process's own.
 ///
 /// # Errors
 /// The process does not map the file privately, may not be looked into
-/// (ptrace(2), "Ptrace access mode checking"), or the new file cannot be written.
-pub fn copy_as_seen(pid: u32, file: &Path, to: &Path) -> io::Result<u64> {
-    let source = File::open(file)?;
-    let copy = File::create_new(to)?;
-    copy.set_len(source.metadata()?.len())?;
+/// (ptrace(2), "Ptrace access mode checking"), or the copy cannot be written.
+pub fn write_as_seen(pid: u32, file: &Path, copy: &Path) -> io::Result<u64> {
+    let copy = File::options().write(true).open(copy)?;
     let mappings = mappings(pid, file)?;
     if mappings.is_empty() || mappings.iter().any(|mapping| mapping.shared) {
         let message = format!("process {pid} does not map {} privately", file.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
-    copy_data(&source, &copy)?;
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
     let mut own = 0;
@@ -257,7 +253,8 @@ mod tests {
         made.set_len(8 * PAGE).unwrap();
         made.write_all_at(b"base", 0).unwrap();
         made.write_all_at(b"base", 5 * PAGE).unwrap();
-        let none = copy_as_seen(std::process::id(), &file, &folder.join("none"));
+        super::copy(&file, &copy).unwrap();
+        let none = write_as_seen(std::process::id(), &file, &copy);
         assert!(none.is_err(), "nobody maps it yet");
 
         let length = std::num::NonZeroUsize::new(8 * PAGE as usize).unwrap();
@@ -271,7 +268,7 @@ mod tests {
             memory[page * PAGE as usize..][..3].copy_from_slice(b"own");
         }
         assert_eq!(std::hint::black_box(memory[0]), b'b');
-        let own = copy_as_seen(std::process::id(), &file, &copy);
+        let own = write_as_seen(std::process::id(), &file, &copy);
         assert_eq!(own.unwrap(), 2 * PAGE);
         let bytes = std::fs::read(&copy).unwrap();
         let at = |page: u64| &bytes[(page * PAGE) as usize..][..4];

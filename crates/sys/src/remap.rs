@@ -278,7 +278,8 @@ while sys.stdin.readline():
         assert_eq!(at(&file, 8192), 1, "it keeps what it writes to itself");
 
         // As before, over a file that holds what it has seen, and under no name.
-        cow::copy_as_seen(counter.id(), &file, &copy).unwrap();
+        cow::copy(&file, &copy).unwrap();
+        cow::write_as_seen(counter.id(), &file, &copy).unwrap();
         let mark = File::options().write(true).open(&copy).unwrap();
         mark.write_all_at(b"mark", 0).unwrap();
         std::fs::remove_file(&file).unwrap();

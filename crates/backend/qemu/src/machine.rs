@@ -375,8 +375,17 @@ impl Machine for QemuMachine {
 
     async fn resume(&self) -> Result<(), BackendError> {
         let mut qmp = self.monitor().await?;
-        crate::state::give_up(&mut qmp).await?;
-        qmp.execute("cont", json!({})).await.map(drop)
+        if crate::state::is_under_way(&mut qmp).await? {
+            crate::state::give_up(&mut qmp).await?;
+        }
+        match qmp.execute("cont", json!({})).await {
+            Ok(_) => Ok(()),
+            // That of a save which has just come to its end.
+            Err(_) => {
+                crate::state::give_up(&mut qmp).await?;
+                qmp.execute("cont", json!({})).await.map(drop)
+            }
+        }
     }
 
     async fn is_paused(&self) -> Result<bool, BackendError> {
@@ -414,7 +423,12 @@ impl Machine for QemuMachine {
         let (pid, to) = (self.record().process.pid, file.to_owned());
         let written = tokio::task::spawn_blocking(move || match memory.mapping {
             Mapping::Shared => cow::copy(&memory.path, &to),
-            Mapping::Private => cow::copy_as_seen(pid, &memory.path, &to).map(drop),
+            Mapping::Private => {
+                if !to.exists() {
+                    cow::copy(&memory.path, &to)?;
+                }
+                cow::write_as_seen(pid, &memory.path, &to).map(drop)
+            }
         });
         let written = written.await;
         let written = written.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));

@@ -77,7 +77,7 @@ pub(crate) async fn save(
 /// Ends a save whose asker is gone: QEMU refuses to go on in the last moments of one.
 pub(crate) async fn give_up(qmp: &mut Qmp) -> Result<(), BackendError> {
     let begun = Instant::now();
-    while under_way(qmp).await? {
+    while is_ending(qmp).await? || is_under_way(qmp).await? {
         if begun.elapsed() > OPEN {
             return Err(BackendError::Timeout {
                 what: "give up a save".into(),
@@ -90,11 +90,13 @@ pub(crate) async fn give_up(qmp: &mut Qmp) -> Result<(), BackendError> {
     Ok(())
 }
 
-async fn under_way(qmp: &mut Qmp) -> Result<bool, BackendError> {
+async fn is_ending(qmp: &mut Qmp) -> Result<bool, BackendError> {
     let status = qmp.execute("query-status", json!({})).await?;
-    if status["status"] == "finish-migrate" {
-        return Ok(true);
-    }
+    Ok(status["status"] == "finish-migrate")
+}
+
+/// Whether a save is under way, but for its last moments.
+pub(crate) async fn is_under_way(qmp: &mut Qmp) -> Result<bool, BackendError> {
     let migration = qmp.execute("query-migrate", json!({})).await?;
     let status = migration["status"].as_str();
     Ok(matches!(
