@@ -15,7 +15,7 @@ pub(crate) use ports::Ports;
 
 use crate::layer::{self, Level};
 use nestlab_backend_qemu::Qemu;
-use nestlab_engine::{Config, Engine, Fault, HostGround, Templates};
+use nestlab_engine::{Config, Engine, Fault, HostGround, LAYER_FILE, Templates};
 use nestlab_image::{KitSources, Store};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,12 @@ impl SupervisorConfig {
     pub fn socket(run_dir: &Path) -> PathBuf {
         run_dir.join("s.sock")
     }
+}
+
+/// Whether a lab's folder says what shall stand there: that of a copy does not before
+/// all of it has been copied.
+pub fn is_whole(state_dir: &Path) -> bool {
+    state_dir.join(LAYER_FILE).exists()
 }
 
 /// Supervises a lab until nobody needs it. Returns at once if another

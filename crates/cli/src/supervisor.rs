@@ -65,6 +65,11 @@ pub async fn ensure_running(place: &Place, record: &Record) -> Result<Client, Er
     ))
 }
 
+/// Whether a lab has a supervisor.
+pub async fn is_running(place: &Place, record: &Record) -> bool {
+    answers(&place.client(record)).await
+}
+
 /// Ends the supervisor of a lab that is gone, with its keeper.
 pub async fn end(client: &Client, keeper: Option<u32>) -> Result<(), Error> {
     let keeper = keeper.and_then(|pid| ProcessId::of(pid).ok());

@@ -12,7 +12,10 @@ use nestlab_api::client::Client;
 use nestlab_api::message::{ForkReport, ForkRequest, Listener, PauseRequest, StopRequest};
 use nestlab_model::{LayerStatus, NodeState};
 use serde_json::json;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether a lab has been copied.
+const LOOK: Duration = Duration::from_millis(2);
 
 pub fn run(context: &Context, args: ForkArgs) -> Result<u8, Error> {
     let (lab, snapshot) = meant(args.of.as_deref());
@@ -23,22 +26,31 @@ pub fn run(context: &Context, args: ForkArgs) -> Result<u8, Error> {
     let forks = origin.register_forks(args.name.as_deref(), usize::from(args.count))?;
     context.block_on(async {
         let begun = Instant::now();
-        let report = match copy(&origin, &forks, snapshot).await {
-            Ok(report) => report,
+        let copied = copy(&origin, &forks, snapshot);
+        let woken = join_all(forks.iter().map(|fork| wake(fork, args.new_identity)));
+        let (report, woken) = match both(copied, woken).await {
+            Ok(done) => done,
             Err(error) => {
-                join_all(forks.iter().map(forget)).await;
+                join_all(forks.iter().map(give_up)).await;
                 return Err(error);
             }
         };
-        let renew = args.new_identity;
+        let woken = woken.into_iter().collect::<Result<Vec<Fork>, Error>>();
         if !args.argv.is_empty() {
-            return try_out(&forks[0], renew, args.argv).await;
+            return try_out(&forks[0], woken, args.argv).await;
         }
-        let woken = join_all(forks.iter().map(|fork| wake(fork, renew))).await;
-        let woken: Vec<Fork> = woken.into_iter().collect::<Result<_, Error>>()?;
-        tell(context, &report, &woken, begun);
+        tell(context, &report, &woken?, begun);
         Ok(0)
     })
+}
+
+/// Awaits both, but the second no longer if the first has failed.
+async fn both<A, B>(
+    first: impl Future<Output = Result<A, Error>>,
+    second: impl Future<Output = B>,
+) -> Result<(A, B), Error> {
+    let second = async { Ok(second.await) };
+    futures::future::try_join(first, second).await
 }
 
 /// A new lab that goes on by itself.
@@ -74,16 +86,24 @@ async fn copy(
     Ok(client.fork(&request).await?)
 }
 
-/// Forgets a lab that came to nothing.
-async fn forget(fork: &Place) {
-    if let Some(record) = &fork.record {
+/// Forgets a lab that came to nothing, even if it has begun to go on.
+async fn give_up(fork: &Place) {
+    let Some(record) = &fork.record else {
+        return;
+    };
+    let begun = supervisor::is_running(fork, record).await;
+    if !begun || remove(fork).await.is_err() {
         let _ = fork.forget(record);
     }
 }
 
-/// Lets a new lab go on from where it was copied.
+/// Lets a new lab go on from where it was copied, as soon as it has been: the lab that
+/// it is a copy of may be on its own way then.
 async fn wake(fork: &Place, renew: bool) -> Result<Fork, Error> {
     let record = fork.known()?;
+    while !nestlab_agent::supervisor::is_whole(&fork.dirs.lab_state(&record.id)) {
+        tokio::time::sleep(LOOK).await;
+    }
     let client = supervisor::ensure_running(fork, record).await?;
     let as_it_was = PauseRequest {
         leased: true,
@@ -144,14 +164,17 @@ fn tell(context: &Context, report: &ForkReport, forks: &[Fork], begun: Instant) 
 }
 
 /// Runs a program in the network of a fork, which goes with it.
-async fn try_out(place: &Place, renew: bool, argv: Vec<String>) -> Result<u8, Error> {
-    let result = match wake(place, renew).await {
-        Ok(fork) => {
-            let name = std::ffi::OsString::from(&fork.record.name);
-            super::net::run_in(&fork.client, argv, &[(place::LAB_VARIABLE, name)]).await
-        }
-        Err(error) => Err(error),
+async fn try_out(
+    place: &Place,
+    woken: Result<Vec<Fork>, Error>,
+    argv: Vec<String>,
+) -> Result<u8, Error> {
+    let tried = async {
+        let fork = &woken?[0];
+        let name = std::ffi::OsString::from(&fork.record.name);
+        super::net::run_in(&fork.client, argv, &[(place::LAB_VARIABLE, name)]).await
     };
+    let result = tried.await;
     let removed = remove(place).await;
     result.and_then(|code| removed.map(|()| code))
 }
