@@ -173,8 +173,10 @@ fn a_save_that_is_killed_leaves_none(lab: &Lab) {
         lab.world.kill(supervisor);
         save.wait();
         lab.world.eventually("all goes on", PATIENCE, || {
-            let states = ["box", "box/inner", "pal"];
-            states.map(|node| lab.world.state(lab.folder, node)) == ["ready"; 3]
+            let nodes = ["box", "box/inner", "pal"];
+            let states = nodes.map(|node| lab.world.state(lab.folder, node));
+            println!("after {kill}: {states:?}");
+            states == ["ready"; 3]
         });
         lab.holds("newer");
         lab.throws_on();

@@ -15,11 +15,11 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) async fn put_over(machine: &QemuMachine, disks: &[Disk]) -> Result<(), BackendError> {
     let mut qmp = machine.monitor().await?;
     end_jobs(&mut qmp).await?;
-    let tops = tops(&mut qmp).await?;
+    let names = names(&mut qmp).await?;
     for (number, disk) in machine.record().spec.disks.iter().enumerate() {
         if let Some(new) = disks.iter().find(|new| new.serial == disk.serial) {
             let name = crate::argv::disk_name(number);
-            put_one_over(&mut qmp, top_of(&tops, &name)?, new).await?;
+            put_one_over(&mut qmp, top_of(&names, &name)?, new).await?;
         }
     }
     Ok(())
@@ -60,11 +60,24 @@ pub(crate) async fn shorten(
         }
         let dismissal = json!({ "id": job });
         qmp.execute("job-dismiss", dismissal).await?;
-        return match found["error"].as_str() {
-            Some(error) => Err(refused("block-stream", error)),
-            None => Ok(()),
-        };
+        if let Some(error) = found["error"].as_str() {
+            return Err(refused("block-stream", error));
+        }
+        return drop_unused(&mut qmp).await;
     }
+}
+
+/// Closes the layers that were put over a disk once and are below none any more. QEMU
+/// keeps those that are in use.
+async fn drop_unused(qmp: &mut Qmp) -> Result<(), BackendError> {
+    for node in nodes(qmp).await? {
+        if let Some(name) = node["node-name"].as_str().filter(|name| name.contains('.')) {
+            let _ = qmp
+                .execute("blockdev-del", json!({ "node-name": name }))
+                .await;
+        }
+    }
+    Ok(())
 }
 
 /// Begins to copy into the last layer what those between it and `base` hold.
@@ -75,11 +88,11 @@ async fn begin(machine: &QemuMachine, serial: &str, base: &Path) -> Result<Strin
     let disk = crate::argv::disk_name(number);
     let mut qmp = machine.monitor().await?;
     end_jobs(&mut qmp).await?;
-    let tops = tops(&mut qmp).await?;
+    let names = names(&mut qmp).await?;
     let job = format!("shorten-{disk}");
     let stream = json!({
         "job-id": job,
-        "device": top_of(&tops, &disk)?,
+        "device": top_of(&names, &disk)?,
         "base-node": layer(&mut qmp, base).await?,
         "backing-file": base.file_name().and_then(|name| name.to_str()),
         "auto-dismiss": false,
@@ -112,38 +125,50 @@ async fn end_jobs(qmp: &mut Qmp) -> Result<(), BackendError> {
 /// The name of the node that is a layer of some disk, by its file's name: all layers
 /// of a machine's disks lie in one folder.
 async fn layer(qmp: &mut Qmp, file: &Path) -> Result<String, BackendError> {
-    let flat = json!({ "flat": true });
-    let nodes = qmp.execute("query-named-block-nodes", flat).await?;
+    let nodes = nodes(qmp).await?;
     let same = |node: &&Value| {
         let found = node["file"].as_str().map(Path::new);
         node["drv"] == "qcow2" && found.and_then(Path::file_name) == file.file_name()
     };
-    let found = nodes.as_array().into_iter().flatten().find(same);
+    let found = nodes.iter().find(same);
     let name = found.and_then(|node| node["node-name"].as_str());
     let missing = || refused("block-stream", &format!("{} is not in use", file.display()));
     name.map(str::to_owned).ok_or_else(missing)
 }
 
-/// The names of the nodes that the guest's disks are now.
-async fn tops(qmp: &mut Qmp) -> Result<Vec<String>, BackendError> {
-    let blocks = qmp.execute("query-block", json!({})).await?;
-    let blocks = blocks.as_array().into_iter().flatten();
-    let names = blocks.filter_map(|block| block["inserted"]["node-name"].as_str());
+/// All nodes of all disks, one beside the other: `query-block` nests them, one level
+/// for each layer.
+async fn nodes(qmp: &mut Qmp) -> Result<Vec<Value>, BackendError> {
+    let flat = json!({ "flat": true });
+    let nodes = qmp.execute("query-named-block-nodes", flat).await?;
+    Ok(nodes.as_array().cloned().unwrap_or_default())
+}
+
+/// The names of all layers that have one of ours.
+async fn names(qmp: &mut Qmp) -> Result<Vec<String>, BackendError> {
+    let nodes = nodes(qmp).await?;
+    let names = nodes.iter().filter_map(|node| node["node-name"].as_str());
     Ok(names.map(str::to_owned).collect())
 }
 
-/// `disk0` under its present name, which is `disk0.2` after two overlays.
-fn top_of<'a>(tops: &'a [String], disk: &str) -> Result<&'a str, BackendError> {
-    let same = |top: &&String| top.split('.').next() == Some(disk);
-    let top = tops.iter().find(same).map(String::as_str);
-    top.ok_or_else(|| refused("query-block", &format!("it has no {disk}")))
+/// The last layer of a disk: `disk0`, or `disk0.2` after two overlays.
+fn top_of<'a>(names: &'a [String], disk: &str) -> Result<&'a str, BackendError> {
+    let layers = names.iter().map(String::as_str);
+    let layers = layers.filter(|name| parts(name).0 == disk);
+    let top = layers.max_by_key(|name| parts(name).1);
+    top.ok_or_else(|| refused("query-named-block-nodes", &format!("it has no {disk}")))
 }
 
 /// The name of the next overlay: `disk0`, `disk0.1`, `disk0.2`.
 fn after(top: &str) -> String {
-    let (disk, number) = top.split_once('.').unwrap_or((top, "0"));
-    let number: u32 = number.parse().unwrap_or(0);
+    let (disk, number) = parts(top);
     format!("{disk}.{}", number + 1)
+}
+
+/// The disk that a layer is of, and which it is of those put over it.
+fn parts(name: &str) -> (&str, u32) {
+    let (disk, number) = name.split_once('.').unwrap_or((name, ""));
+    (disk, number.parse().unwrap_or(0))
 }
 
 fn refused(command: &str, message: &str) -> BackendError {
@@ -161,8 +186,9 @@ mod tests {
     fn overlays_are_counted() {
         assert_eq!(after("disk0"), "disk0.1");
         assert_eq!(after("disk0.9"), "disk0.10");
-        let tops = ["disk10", "disk1.3"].map(str::to_owned);
-        assert_eq!(top_of(&tops, "disk1").unwrap(), "disk1.3");
-        assert!(top_of(&tops, "disk2").is_err());
+        let names = ["disk10", "disk1.9", "#block1", "disk1.10", "disk1"].map(str::to_owned);
+        assert_eq!(top_of(&names, "disk1").unwrap(), "disk1.10");
+        assert_eq!(top_of(&names, "disk10").unwrap(), "disk10");
+        assert!(top_of(&names, "disk2").is_err());
     }
 }
