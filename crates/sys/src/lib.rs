@@ -5,6 +5,7 @@ pub mod clock;
 pub mod cow;
 pub mod dir;
 pub mod disk;
+pub mod echo;
 pub mod hostname;
 pub mod identity;
 pub mod keeper;
