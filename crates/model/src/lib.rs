@@ -5,6 +5,7 @@
 //! them, `api` carries them from one level to the next.
 
 mod changes;
+pub mod doctor;
 mod event;
 mod image;
 mod lab;

@@ -1,0 +1,176 @@
+//! What labs need of a kernel and of the programs beside it.
+
+use nestlab_model::doctor::{Check, Verdict};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Fewer bits than a kernel gathers in its first second.
+const FEW_BITS: u32 = 128;
+
+/// As `uname -r`.
+pub fn kernel_release() -> String {
+    text("/proc/sys/kernel/osrelease")
+}
+
+pub(super) fn host() -> Vec<Check> {
+    vec![qemu(), user_namespaces(), tun(), bridge(), cgroups()]
+}
+
+/// What a node needs in order to be a parent. Its QEMU came with the kit and its
+/// networks are in its own namespace.
+pub(super) fn parent() -> Vec<Check> {
+    vec![tun()]
+}
+
+fn qemu() -> Check {
+    let program = "qemu-system-x86_64";
+    let check = Check::new("programs.qemu", format!("ran `{program} --version`"));
+    match run(program, &["--version"]) {
+        Ok(words) => check.found(Verdict::Ok, words),
+        Err(why) => check
+            .found(Verdict::Broken, why)
+            .means("no virtual machine starts")
+            .mend("`sudo apt install qemu-system-x86 qemu-utils`"),
+    }
+}
+
+fn user_namespaces() -> Check {
+    let check = Check::new(
+        "kernel.user-namespaces",
+        "made one: `unshare --user --map-root-user true`",
+    );
+    let why = match run("unshare", &["--user", "--map-root-user", "true"]) {
+        Ok(_) => return check.found(Verdict::Ok, "ordinary users may make them"),
+        Err(why) => why,
+    };
+    let check = check
+        .found(Verdict::Degraded, why)
+        .means("labs come up as root only");
+    match text("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_str() {
+        "1" => check.mend(
+            "Allow this one program: an AppArmor profile with `userns,` for it, as docs/troubleshooting.md shows",
+        ),
+        _ => check.mend("`sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000`"),
+    }
+}
+
+fn tun() -> Check {
+    tun_at(Path::new("/dev/net/tun"))
+}
+
+fn tun_at(path: &Path) -> Check {
+    let check = Check::new("kernel.tun", format!("opened {}", path.display()));
+    let opened = File::options().read(true).write(true).open(path);
+    let (why, mend) = match opened.map_err(|error| (error.kind(), error)) {
+        Ok(_) => return check.found(Verdict::Ok, "it opens"),
+        Err((ErrorKind::NotFound, _)) => (
+            "it is not there".to_owned(),
+            "`modprobe tun`, as root; in a container, pass the device in (`--device /dev/net/tun`)",
+        ),
+        Err((_, error)) => (error.to_string(), "`sudo chmod 666 /dev/net/tun`"),
+    };
+    check
+        .found(Verdict::Broken, why)
+        .means("machines have no network")
+        .mend(mend)
+}
+
+fn bridge() -> Check {
+    let line = [
+        "--user",
+        "--map-root-user",
+        "--net",
+        "ip",
+        "link",
+        "add",
+        "probe",
+        "type",
+        "bridge",
+    ];
+    let check = Check::new("kernel.bridge", "made one in a namespace of its own");
+    match run("unshare", &line) {
+        Ok(_) => check.found(Verdict::Ok, "it can be made"),
+        Err(why) => check
+            .found(Verdict::Degraded, why)
+            .means("networks of labs may not come up for this user")
+            .mend("`sudo apt install iproute2`, `sudo modprobe bridge`"),
+    }
+}
+
+fn cgroups() -> Check {
+    let check = Check::new("kernel.cgroups", "read /sys/fs/cgroup/cgroup.controllers");
+    match text("/sys/fs/cgroup/cgroup.controllers") {
+        words if words.is_empty() => check.found(Verdict::NotApplicable, "not version 2"),
+        words => check.found(Verdict::Ok, format!("version 2: {words}")),
+    }
+}
+
+pub(super) fn entropy() -> Check {
+    let path = "/proc/sys/kernel/random/entropy_avail";
+    let check = Check::new("kernel.entropy", format!("read {path}"));
+    match text(path).parse::<u32>() {
+        Ok(bits) if bits >= FEW_BITS => check.found(Verdict::Ok, format!("{bits} bits")),
+        Ok(bits) => check
+            .found(Verdict::Degraded, format!("{bits} bits"))
+            .means("what waits for random numbers, such as ssh keys, may wait long"),
+        Err(_) => check.found(Verdict::Unproved, "the kernel does not tell"),
+    }
+}
+
+fn text(path: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.trim().to_owned()
+}
+
+/// The first line of what a program says, or why it did not work.
+fn run(program: &str, args: &[&str]) -> Result<String, String> {
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("there is no `{program}`"),
+            _ => format!("`{program}` does not run: {error}"),
+        })?;
+    let first = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        text.lines().next().unwrap_or_default().trim().to_owned()
+    };
+    match output.status.success() {
+        true => Ok(first(&output.stdout)),
+        false => Err(format!("{}: {}", output.status, first(&output.stderr))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_device_is_told_with_its_mend() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = tun_at(&folder.path().join("tun"));
+        assert_eq!(check.verdict, Verdict::Broken);
+        assert!(check.mend.unwrap().contains("modprobe tun"));
+        let file = folder.path().join("there");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(tun_at(&file).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn programs_are_run_and_missed() {
+        assert_eq!(run("echo", &["one"]), Ok("one".into()));
+        assert!(
+            run("no-such-program", &[])
+                .unwrap_err()
+                .contains("there is no")
+        );
+        assert!(
+            run("ls", &["/no/such/file"])
+                .unwrap_err()
+                .contains("exit status")
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! What a level can really do, found out by trying.
+
+pub mod doctor;
