@@ -5,6 +5,7 @@ mod blobs;
 mod carry;
 mod configure;
 mod dial;
+pub mod examine;
 mod exec;
 mod files;
 mod guest;

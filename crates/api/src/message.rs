@@ -252,6 +252,15 @@ pub struct Listener {
     pub protocol: nestlab_model::Protocol,
 }
 
+/// `GET /v1/doctor`: what works in a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Examination {
+    /// What was looked into.
+    pub checks: Vec<nestlab_model::doctor::Check>,
+    /// Its clock as it answered, in seconds since 1970.
+    pub unix_seconds: f64,
+}
+
 /// `POST /v1/configure`: who a node is. The parent tells it after every boot.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Configure {

@@ -267,6 +267,14 @@ const OPERATIONS: &[Operation] = &[
         Answer::Empty,
     ),
     op(
+        "get",
+        route::DOCTOR,
+        "Find out what works in the node, by trying",
+        &["nests"],
+        Body::None,
+        Answer::Json("Examination"),
+    ),
+    op(
         "post",
         route::POWER,
         "Power off or reboot",

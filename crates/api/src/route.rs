@@ -53,6 +53,9 @@ pub const BLOB: &str = "/v1/blobs/{digest}";
 pub const CONFIGURE: &str = "/v1/configure";
 /// `POST`: gives the node a new machine-id and new ssh host keys.
 pub const IDENTITY: &str = "/v1/identity";
+/// `GET`: [`crate::message::Examination`]; `?nests=`, whether machines are meant to
+/// stand inside the node.
+pub const DOCTOR: &str = "/v1/doctor";
 /// `POST`: [`crate::message::Power`].
 pub const POWER: &str = "/v1/power";
 /// `GET`, upgrade: a connection to a port of this level; `?port=`, `?protocol=`.

@@ -16,8 +16,8 @@ pub use stream::{ByteStream, Duplex};
 
 use crate::link::Link;
 use crate::message::{
-    Configure, ForkReport, ForkRequest, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest,
-    Power, Snapshot, SnapshotRequest, StopRequest, UpRequest, Version,
+    Configure, Examination, ForkReport, ForkRequest, LayerReport, LayerSpec, LogKind, Outcome,
+    PauseRequest, Power, Snapshot, SnapshotRequest, StopRequest, UpRequest, Version,
 };
 use crate::route;
 use bytes::Bytes;
@@ -215,6 +215,16 @@ impl Client {
     pub async fn configure(&self, configure: &Configure) -> Result<Version, ApiError> {
         let telling = self.post(route::CONFIGURE, configure);
         within(self, route::CONFIGURE, DEADLINE, telling).await
+    }
+
+    /// Finds out what works in a node, by trying. `nests`: whether machines are meant to
+    /// stand inside it.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn doctor(&self, nests: bool) -> Result<Examination, ApiError> {
+        let route = format!("{}?nests={nests}", route::DOCTOR);
+        self.get(&route).await
     }
 
     /// Gives a node a new machine-id and new ssh host keys.
