@@ -18,6 +18,12 @@ Exit codes:
 
 `exec` and `ssh` otherwise exit as the program did.";
 
+const DOCTOR_CODES: &str = "\
+Exit codes:
+  0    all is well
+  1    labs work, but slower or with a risk
+  2    something is broken";
+
 /// Labs of machines inside machines, from one file
 #[derive(Debug, Parser)]
 #[command(name = "nestlab", version, after_help = EXIT_CODES, max_term_width = 100)]
@@ -103,6 +109,9 @@ pub enum Verb {
     Wait(WaitArgs),
     /// List all labs of this machine
     Ls,
+    /// Find out what works here, or at every level of a lab, and what mends the rest
+    #[command(after_help = DOCTOR_CODES)]
+    Doctor(DoctorArgs),
     /// Check the lab file and report every mistake
     Validate,
     /// Show what `up` would do, level by level
@@ -309,6 +318,19 @@ pub struct PauseArgs {
     /// Nodes meant, with all inside them; everything if none is given
     #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// A lab whose levels are looked into as well; only this machine if none is given
+    #[arg(value_name = "LAB", add = ArgValueCompleter::new(complete::labs))]
+    pub of: Option<String>,
+    /// Nodes of it; all if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Boot no kernels, which takes seconds
+    #[arg(long)]
+    pub quick: bool,
 }
 
 #[derive(Debug, Args)]

@@ -57,6 +57,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
         Verb::Destroy(args) => commands::destroy::run(context, args),
         Verb::Wait(args) => commands::wait::run(context, args),
         Verb::Ls => commands::ls::run(context),
+        Verb::Doctor(args) => commands::doctor::run(context, args),
         Verb::Validate => commands::validate::run(context),
         Verb::Plan => commands::plan::run(context),
         Verb::Net(args) => commands::net::run(context, args),

@@ -4,6 +4,7 @@ pub mod console;
 pub mod cp;
 pub mod describe;
 pub mod destroy;
+pub mod doctor;
 pub mod exec;
 pub mod fork;
 pub mod halt;
