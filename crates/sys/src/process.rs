@@ -40,6 +40,16 @@ impl ProcessId {
     /// # Errors
     /// As pidfd_open(2). `Ok(None)` if the process has ended.
     pub fn open(&self) -> io::Result<Option<Pidfd>> {
+        let found = self.open_ending()?;
+        Ok(found.filter(|_| self.is_alive()))
+    }
+
+    /// As [`Self::open`], and also while the process ends: its first thread may be gone
+    /// before the others, which hold files and devices until they are.
+    ///
+    /// # Errors
+    /// As pidfd_open(2).
+    pub fn open_ending(&self) -> io::Result<Option<Pidfd>> {
         // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
         let fd = unsafe { nix::libc::syscall(nix::libc::SYS_pidfd_open, self.pid, 0) };
         if fd < 0 {
@@ -50,7 +60,8 @@ impl ProcessId {
         // SAFETY: the call above returned this descriptor and nobody else has it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         // Checked after opening: the number may have been reused before.
-        Ok(self.is_alive().then_some(Pidfd(fd)))
+        let same = Self::of(self.pid).is_ok_and(|now| now == *self);
+        Ok(same.then_some(Pidfd(fd)))
     }
 
     /// Bytes of memory that the process holds (`VmRSS`).

@@ -241,6 +241,7 @@ pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<QemuMachine>,
         .map_err(BackendError::io("hold QEMU"))?;
     // After a reboot number and start time may be another's; the name is not.
     let Some(pidfd) = found.filter(|_| is_ours(record)) else {
+        see_end(record).await?;
         clear_dead(&record.spec.run_dir)?;
         return Ok(None);
     };
@@ -253,11 +254,26 @@ pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<QemuMachine>,
             status: None,
         })),
         Err(_) if !record.process.is_alive() => {
+            see_end(record).await?;
             clear_dead(&record.spec.run_dir)?;
             Ok(None)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Waits for the end of a QEMU that is ending: until then its taps and disks are not
+/// free for the next.
+async fn see_end(record: &MachineRecord) -> Result<(), BackendError> {
+    // One that is ending has no arguments any more; another's process has.
+    if arguments(record.process.pid).is_some_and(|argv| !argv.is_empty()) {
+        return Ok(());
+    }
+    let ending = record.process.open_ending();
+    if let Some(pidfd) = ending.map_err(BackendError::io("hold QEMU"))? {
+        let _ = tokio::time::timeout(END, pidfd.wait()).await;
+    }
+    Ok(())
 }
 
 /// The record of a machine whose keeper may have been killed before he wrote down
