@@ -57,7 +57,7 @@ impl Engine {
                 .collect(),
             uptime_seconds: record
                 .as_ref()
-                .map(|record| seconds_since(record.started_at)),
+                .map(|record| uptime(seconds_since(record.started_at), level_uptime())),
             memory_bytes: node.memory.as_bytes(),
             resident_bytes: live.as_ref().and_then(|live| live.machine.resident_bytes()),
             cpus: node.cpus,
@@ -94,8 +94,33 @@ impl Engine {
     }
 }
 
+/// How long a machine has run. It was started in another time than the present one if
+/// the level is a copy that was woken much later: it has not run longer than that.
+fn uptime(since_start: u64, level: Option<u64>) -> u64 {
+    level.map_or(since_start, |level| since_start.min(level))
+}
+
+/// How long this level has run, in seconds; proc_uptime(5).
+fn level_uptime() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    text.split('.').next()?.parse().ok()
+}
+
 fn seconds_since(start: u64) -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |now| now.as_secs().saturating_sub(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_has_not_run_longer_than_its_level() {
+        assert_eq!(uptime(10, Some(100)), 10);
+        assert_eq!(uptime(3000, Some(40)), 40);
+        assert_eq!(uptime(3000, None), 3000);
+        assert!(level_uptime().is_some_and(|seconds| seconds > 0));
+    }
 }

@@ -126,7 +126,7 @@ pub struct NodeStatus {
     pub accelerator: Option<Accelerator>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
-    /// Seconds since its VMM was started.
+    /// Seconds since its VMM was started, but for the time that its level stood still.
     pub uptime_seconds: Option<u64>,
     /// Memory it was given, in bytes.
     pub memory_bytes: u64,
