@@ -6,6 +6,7 @@
 pub mod escapes;
 pub mod facilities;
 pub mod network;
+mod programs;
 pub mod room;
 pub mod virtualisation;
 
@@ -17,6 +18,9 @@ use std::path::Path;
 pub fn host(state_dir: &Path) -> Vec<Check> {
     let mut checks = nesting();
     checks.extend(facilities::host());
+    checks.extend(programs::checks(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
     checks.push(room::memory());
     checks.push(room::disk(state_dir));
     checks

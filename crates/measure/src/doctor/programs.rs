@@ -1,0 +1,126 @@
+//! Programs that labs are made with.
+
+use nestlab_model::doctor::{Check, Verdict};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+/// Folders that are not in every user's PATH, and are searched all the same.
+const ALSO: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+/// A program that something is done by.
+struct Need {
+    /// Any of these will do.
+    programs: &'static [&'static str],
+    /// The package of Debian and Ubuntu that holds the first.
+    package: &'static str,
+    /// What it is for them that it is missing.
+    verdict: Verdict,
+    means: &'static str,
+}
+
+const fn need(
+    programs: &'static [&'static str],
+    package: &'static str,
+    verdict: Verdict,
+    means: &'static str,
+) -> Need {
+    Need {
+        programs,
+        package,
+        verdict,
+        means,
+    }
+}
+
+const NEEDS: [Need; 7] = [
+    need(
+        &["qemu-img"],
+        "qemu-utils",
+        Verdict::Broken,
+        "disks cannot be made",
+    ),
+    need(
+        &["ip"],
+        "iproute2",
+        Verdict::Broken,
+        "networks do not come up",
+    ),
+    need(
+        &["nft"],
+        "nftables",
+        Verdict::Broken,
+        "networks with a way out do not come up",
+    ),
+    need(
+        &["slirp4netns", "pasta"],
+        "slirp4netns",
+        Verdict::Degraded,
+        "labs have no way out",
+    ),
+    need(
+        &["mmdebstrap"],
+        "mmdebstrap",
+        Verdict::Degraded,
+        "images of Debian packages cannot be built",
+    ),
+    need(
+        &["mke2fs"],
+        "e2fsprogs",
+        Verdict::Degraded,
+        "images cannot be built",
+    ),
+    need(
+        &["newuidmap"],
+        "uidmap",
+        Verdict::Degraded,
+        "ordinary users cannot build images",
+    ),
+];
+
+/// Looks for all of them in the folders of a PATH.
+pub(super) fn checks(path: &OsStr) -> Vec<Check> {
+    let folders: Vec<PathBuf> = std::env::split_paths(path)
+        .chain(ALSO.map(PathBuf::from))
+        .collect();
+    NEEDS.iter().map(|need| look(need, &folders)).collect()
+}
+
+fn look(need: &Need, folders: &[PathBuf]) -> Check {
+    let check = Check::new(
+        format!("programs.{}", need.programs[0]),
+        format!("looked for `{}` in PATH", need.programs.join("` or `")),
+    );
+    let everywhere = |program| folders.iter().map(move |folder| folder.join(program));
+    let mut candidates = need.programs.iter().flat_map(everywhere);
+    match candidates.find(|path| path.is_file()) {
+        Some(path) => check.found(Verdict::Ok, path.display().to_string()),
+        None => check
+            .found(need.verdict, "it is not there")
+            .means(need.means)
+            .mend(format!("`sudo apt install {}`", need.package)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_told_with_its_package() {
+        let folder = tempfile::tempdir().unwrap();
+        for program in ["ip", "pasta"] {
+            std::fs::write(folder.path().join(program), "").unwrap();
+        }
+        let folders = [folder.path().to_owned()];
+        let found = |program: &str| {
+            let need = NEEDS.iter().find(|need| need.programs[0] == program);
+            look(need.unwrap(), &folders)
+        };
+        assert_eq!(found("ip").verdict, Verdict::Ok);
+        assert_eq!(found("slirp4netns").verdict, Verdict::Ok, "pasta will do");
+        let nft = found("nft");
+        assert_eq!(nft.verdict, Verdict::Broken);
+        assert_eq!(nft.mend.as_deref(), Some("`sudo apt install nftables`"));
+        assert_eq!(checks(OsStr::new("")).len(), NEEDS.len());
+    }
+}
