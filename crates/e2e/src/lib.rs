@@ -23,6 +23,11 @@ pub fn times(few: u32, many: u32) -> u32 {
     }
 }
 
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    host::user_id() == 0
+}
+
 /// Says that a test did not run, and why, where everyone sees it.
 pub fn skip(test: &str, reason: &str) {
     eprintln!("SKIPPED {test}: {reason}");

@@ -90,3 +90,30 @@ fn what_is_wrong_in_a_file_is_said_before_anything_starts() {
     }
     world.is_empty();
 }
+
+#[test]
+fn what_this_machine_lacks_explains_why_nothing_comes_up() {
+    if !nestlab_e2e::is_root() {
+        return nestlab_e2e::skip("what_this_machine_lacks", "only root can hide a device");
+    }
+    let world = World::new();
+    let lab = world.example("hello");
+    let up = world.command(&lab, &["up"]);
+    let hidden = "mount -t tmpfs none /dev/net && exec \"$0\" \"$@\"";
+    let mut without_tun = std::process::Command::new("unshare");
+    without_tun
+        .args(["--mount", "sh", "-c", hidden])
+        .arg(up.get_program())
+        .args(up.get_args())
+        .current_dir(&lab);
+    for (key, value) in up.get_envs() {
+        without_tun.env(key, value.unwrap_or_default());
+    }
+    let done = without_tun.output().expect("unshare is there");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(!done.status.success(), "{said}");
+    assert!(said.contains("this machine, kernel.tun"), "{said}");
+    assert!(said.contains("modprobe tun"), "{said}");
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}

@@ -4,7 +4,7 @@
 use crate::cli::DoctorArgs;
 use crate::context::Context;
 use crate::error::Error;
-use crate::place::{self, Place};
+use crate::place::{self, Dirs, Place};
 use crate::{output, supervisor};
 use futures::future::join_all;
 use nestlab_agent::examine;
@@ -39,6 +39,23 @@ pub fn run(context: &Context, args: DoctorArgs) -> Result<u8, Error> {
         tell(context, &findings);
         Ok(exit_code(&findings))
     })
+}
+
+/// Says what is broken here, if anything: it may be why something did not come up.
+pub async fn explain(context: &Context, dirs: &Dirs) {
+    let found = examine::host(existing(&dirs.state), &dirs.store, false).await;
+    let findings = at(&NodePath::host(), found);
+    let mut broken = findings
+        .iter()
+        .filter(|finding| finding.check.verdict == Verdict::Broken);
+    if let Some(first) = broken.next() {
+        let mend = first
+            .check
+            .mend
+            .as_deref()
+            .unwrap_or("`nestlab doctor` tells more");
+        context.warn(&format!("{} {mend}", sentence(first)));
+    }
 }
 
 /// The folder itself, or the one that it would be made in.

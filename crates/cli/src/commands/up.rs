@@ -66,6 +66,7 @@ async fn bring_up(
         );
     }
     if !done.outcome.ok {
+        super::doctor::explain(context, &place.dirs).await;
         return Err(operation::failure(
             context,
             status,
