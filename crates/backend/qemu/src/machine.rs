@@ -242,7 +242,6 @@ pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<QemuMachine>,
     // After a reboot number and start time may be another's; the name is not.
     let Some(pidfd) = found.filter(|_| is_ours(record)) else {
         see_end(record).await?;
-        clear_dead(&record.spec.run_dir)?;
         return Ok(None);
     };
     let answer = Qmp::connect(&record.spec.run_dir.join(QMP)).await;
@@ -255,25 +254,23 @@ pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<QemuMachine>,
         })),
         Err(_) if !record.process.is_alive() => {
             see_end(record).await?;
-            clear_dead(&record.spec.run_dir)?;
             Ok(None)
         }
         Err(error) => Err(error),
     }
 }
 
-/// Waits for the end of a QEMU that is ending: until then its taps and disks are not
-/// free for the next.
+/// Waits for the end of a QEMU that is ending, whose taps and disks are not free for the
+/// next until then, and removes what it left.
 async fn see_end(record: &MachineRecord) -> Result<(), BackendError> {
     // One that is ending has no arguments any more; another's process has.
-    if arguments(record.process.pid).is_some_and(|argv| !argv.is_empty()) {
-        return Ok(());
+    if arguments(record.process.pid).is_none() {
+        let ending = record.process.open_ending();
+        if let Some(pidfd) = ending.map_err(BackendError::io("hold QEMU"))? {
+            let _ = tokio::time::timeout(END, pidfd.wait()).await;
+        }
     }
-    let ending = record.process.open_ending();
-    if let Some(pidfd) = ending.map_err(BackendError::io("hold QEMU"))? {
-        let _ = tokio::time::timeout(END, pidfd.wait()).await;
-    }
-    Ok(())
+    clear_dead(&record.spec.run_dir)
 }
 
 /// The record of a machine whose keeper may have been killed before he wrote down

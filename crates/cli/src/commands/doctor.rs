@@ -9,7 +9,7 @@ use crate::{output, supervisor};
 use futures::future::join_all;
 use nestlab_agent::examine;
 use nestlab_api::client::Client;
-use nestlab_model::doctor::{Check, Verdict, first_broken_link};
+use nestlab_model::doctor::{Check, Verdict, first_broken_link, worst};
 use nestlab_model::{Accelerator, NodePath, NodeState, NodeStatus};
 use serde_json::json;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -169,10 +169,9 @@ fn now() -> Duration {
 
 /// What is unproved raises no alarm.
 fn exit_code(findings: &[Finding]) -> u8 {
-    let worst = findings.iter().map(|finding| finding.check.verdict).max();
-    match worst {
-        Some(Verdict::Broken) => 2,
-        Some(Verdict::Degraded) => 1,
+    match worst(findings.iter().map(|finding| &finding.check)) {
+        Verdict::Broken => 2,
+        Verdict::Degraded => 1,
         _ => 0,
     }
 }
