@@ -150,6 +150,16 @@ pub struct PauseRequest {
     pub leased: bool,
 }
 
+impl PauseRequest {
+    /// A resume of everything that leaves paused what was paused for its own sake.
+    pub fn as_it_was() -> Self {
+        Self {
+            leased: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// `POST /v1/fork`, on the host alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ForkRequest {

@@ -117,11 +117,7 @@ impl Engine {
             still.copy_to(&part.0)?;
             drop(unpacked);
             engine.replace(still, &part.0).await?;
-            let as_it_was = PauseRequest {
-                leased: true,
-                ..PauseRequest::default()
-            };
-            engine.unpause(&as_it_was).await
+            engine.unpause(&PauseRequest::as_it_was()).await
         };
         to_the_end("The restore", work).await
     }

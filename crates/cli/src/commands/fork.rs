@@ -105,17 +105,16 @@ async fn wake(fork: &Place, renew: bool) -> Result<Fork, Error> {
         tokio::time::sleep(LOOK).await;
     }
     let client = supervisor::ensure_running(fork, record).await?;
-    let as_it_was = PauseRequest {
-        leased: true,
-        ..PauseRequest::default()
-    };
-    client.resume(&as_it_was).await.map_err(|error| {
-        let message = format!("The fork `{}` does not go on as it should", record.name);
-        Error::caused(message, &error).hint(format!(
-            "`nestlab -l {0} up` tries again, `nestlab -l {0} destroy` removes it",
-            record.name
-        ))
-    })?;
+    client
+        .resume(&PauseRequest::as_it_was())
+        .await
+        .map_err(|error| {
+            let message = format!("The fork `{}` does not go on as it should", record.name);
+            Error::caused(message, &error).hint(format!(
+                "`nestlab -l {0} up` tries again, `nestlab -l {0} destroy` removes it",
+                record.name
+            ))
+        })?;
     let report = client.layer().await?;
     if renew {
         renew_identities(&client, &report.status).await?;

@@ -253,11 +253,7 @@ impl Bench {
 
     /// Lets go on what was paused with a lease.
     pub fn unpause_leased(&self) -> Result<Outcome, Fault> {
-        let request = PauseRequest {
-            leased: true,
-            ..PauseRequest::default()
-        };
-        self.run(self.engine.unpause(&request))
+        self.run(self.engine.unpause(&PauseRequest::as_it_was()))
     }
 
     /// Halts everything and keeps its memory.
