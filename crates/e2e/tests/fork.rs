@@ -1,7 +1,7 @@
 //! Copies of a running tree go on by themselves, and share what none has changed.
 
 use nestlab_e2e::{World, nested_story, times};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const LAB: &str = "
@@ -30,12 +30,19 @@ const FORK: Duration = Duration::from_millis(600);
 /// The labs of a story, all called from the folder of the first.
 struct Labs<'a> {
     world: &'a World,
-    folder: &'a Path,
+    folder: PathBuf,
 }
 
-impl Labs<'_> {
+impl<'a> Labs<'a> {
+    /// Brings the first of them up.
+    fn up(world: &'a World) -> Self {
+        let folder = world.lab("tree", LAB);
+        world.run(&folder, &["up"]).ok();
+        Self { world, folder }
+    }
+
     fn run(&self, lab: &str, args: &[&str]) -> nestlab_e2e::Done {
-        self.world.run(self.folder, &[&["-l", lab], args].concat())
+        self.world.run(&self.folder, &[&["-l", lab], args].concat())
     }
 
     fn inside(&self, lab: &str, node: &str, line: &str) -> String {
@@ -88,12 +95,7 @@ fn a_tree_is_forked_and_its_forks_part() {
 }
 
 fn forks_part(world: &World) {
-    let folder = world.lab("tree", LAB);
-    let labs = Labs {
-        world,
-        folder: &folder,
-    };
-    world.run(&folder, &["up"]).ok();
+    let labs = Labs::up(world);
     labs.run(
         "tree",
         &["exec", "-d", "box/inner", "--", "sh", "-c", COUNTER],
@@ -111,7 +113,7 @@ fn forks_part(world: &World) {
     // The first fork copies nothing, and what goes on in the lab goes on.
     let line = "sleep 6; echo still here";
     let session = ["-l", "tree", "exec", "box/inner", "--", "sh", "-c", line];
-    let session = world.start(&folder, &session);
+    let session = world.start(&labs.folder, &session);
     let twin = labs.forked("tree", &["--name", "twin"]);
     assert_eq!(session.wait().ok().stdout.trim(), "still here");
     assert_eq!(twin["written"], serde_json::json!([]), "{twin}");
@@ -238,12 +240,7 @@ fn a_fork_that_is_killed_leaves_nothing_half() {
 }
 
 fn killed(world: &World) {
-    let folder = world.lab("tree", LAB);
-    let labs = Labs {
-        world,
-        folder: &folder,
-    };
-    world.run(&folder, &["up"]).ok();
+    let labs = Labs::up(world);
     labs.write("tree", "seed");
     for victim in ["__supervisor", "qemu-system"] {
         let kills = times(4, 30);
@@ -261,7 +258,7 @@ impl Labs<'_> {
     fn survives(&self, victim: &str, moment: Duration) {
         let (victim, line) = self.world.processes(victim).remove(0);
         let fork = ["-l", "tree", "fork", "--name", "cub"];
-        let fork = self.world.start(self.folder, &fork);
+        let fork = self.world.start(&self.folder, &fork);
         std::thread::sleep(moment);
         self.world.kill(victim);
         let done = fork.wait();
@@ -295,12 +292,7 @@ fn a_busy_nest_is_copied_whoever_keeps_it_busy() {
 }
 
 fn copied_while_busy(world: &World) {
-    let folder = world.lab("tree", LAB);
-    let labs = Labs {
-        world,
-        folder: &folder,
-    };
-    world.run(&folder, &["up"]).ok();
+    let labs = Labs::up(world);
     let begin = |node: &str, line: &str| {
         let args = ["exec", "-d", node, "--", "sh", "-c", line];
         labs.run("tree", &args).ok();
