@@ -21,24 +21,17 @@ pub(crate) struct Parts {
 }
 
 impl Engine {
-    /// Starts a node's machine. If the caller goes away in the middle, the
-    /// machine is still written down, so that it can be found again; `work`,
-    /// the node's lock, is held until then.
-    pub(crate) async fn launch(
+    /// Makes a node's disks and decides all that its machine will be.
+    pub(crate) async fn shape(
         &self,
         cell: &Arc<NodeCell>,
         node: &Node,
         parts: &Parts,
-        work: &Arc<OwnedMutexGuard<()>>,
-    ) -> Result<Live, (Stage, Fault)> {
+    ) -> Result<MachineSpec, (Stage, Fault)> {
         cell.enter_stage(Stage::Disks);
         let own = disks::prepare(cell, node, &parts.base).map_err(|fault| (Stage::Disks, fault))?;
         cell.enter_stage(Stage::Launch);
-        let spec = self
-            .machine_spec(cell, node, parts, own)
-            .await
-            .map_err(|fault| (Stage::Launch, fault))?;
-        self.create(cell, node, spec, work.clone())
+        self.machine_spec(cell, node, parts, own)
             .await
             .map_err(|fault| (Stage::Launch, fault))
     }
@@ -142,7 +135,10 @@ impl Engine {
         Ok(nics)
     }
 
-    async fn create(
+    /// Starts a node's machine. If the caller goes away in the middle, the
+    /// machine is still written down, so that it can be found again; `work`,
+    /// the node's lock, is held until then.
+    pub(crate) async fn create(
         &self,
         cell: &Arc<NodeCell>,
         node: &Node,

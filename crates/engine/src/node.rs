@@ -11,8 +11,8 @@ use nestlab_api::message::{
 use nestlab_backend::MachineSpec;
 use nestlab_model::{DependencyCondition, EventKind, Node, NodeName, NodeState, Stage};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 /// How long a guest may take from power-on until its agent answers. Three
@@ -46,6 +46,7 @@ impl Engine {
             request,
             begun,
             work,
+            started: Mutex::default(),
         };
         tokio::select! {
             result = rise.run() => match result {
@@ -164,6 +165,8 @@ pub(super) struct Rise<'a> {
     begun: &'a Begun,
     /// The node's lock. Shared with a launch, which may outlast this.
     pub work: Arc<OwnedMutexGuard<()>>,
+    /// When its machine was started, until its agent has answered.
+    started: Mutex<Option<Instant>>,
 }
 
 impl Rise<'_> {
@@ -233,6 +236,7 @@ impl Rise<'_> {
 
     async fn set_up(&self, live: &Live) -> Step<()> {
         let agent = self.at(Stage::Boot, self.wait_for_agent(live)).await?;
+        self.at(Stage::Boot, async { self.note_answer() }).await?;
         self.at(Stage::Configure, self.configure(&agent)).await?;
         self.at(Stage::Files, self.copy_files(&agent)).await?;
         self.at(Stage::Provision, self.provision(&agent)).await?;
@@ -319,6 +323,25 @@ impl Rise<'_> {
 
     async fn configure(&self, agent: &Client) -> Result<(), Fault> {
         self.engine.tell_identity(self.cell, self.node, agent).await
+    }
+
+    /// Its machine is started now.
+    pub(super) fn note_start(&self) {
+        *self.started_at() = Some(Instant::now());
+    }
+
+    /// Keeps how long it took, if this is the first answer since the start.
+    pub(super) fn note_answer(&self) -> Result<(), Fault> {
+        let Some(started) = self.started_at().take() else {
+            return Ok(());
+        };
+        let took = started.elapsed();
+        self.cell
+            .amend(self.node, |record| record.boot = Some(took))
+    }
+
+    fn started_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn wait_for_agent(&self, live: &Live) -> Result<Client, Fault> {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The version of the records. A reader refuses newer ones.
 const VERSION: u32 = 1;
@@ -33,6 +34,9 @@ pub(crate) struct NodeRecord {
     /// Whether it was paused for its own sake when it was saved.
     #[serde(default)]
     pub was_paused: bool,
+    /// How long its last start took until its agent answered.
+    #[serde(default)]
+    pub boot: Option<Duration>,
     /// Why the accelerator is not the best one.
     #[serde(default)]
     pub accelerator_note: Option<String>,
@@ -48,6 +52,7 @@ impl NodeRecord {
             ready: false,
             saved: None,
             was_paused: false,
+            boot: None,
             accelerator_note: None,
         }
     }

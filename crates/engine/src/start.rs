@@ -50,8 +50,12 @@ impl Rise<'_> {
                 }
             },
         };
-        let launched = self.engine.launch(self.cell, self.node, &parts, &self.work);
-        let live = launched.await?;
+        let spec = self.engine.shape(self.cell, self.node, &parts).await?;
+        self.note_start();
+        let created = self
+            .engine
+            .create(self.cell, self.node, spec, self.work.clone());
+        let live = self.at(Stage::Launch, created).await?;
         match making {
             Some(making) => self.become_template(live, making).await,
             None => Ok(live),
@@ -107,12 +111,13 @@ impl Rise<'_> {
 
     async fn clone_wakes(&self, spec: MachineSpec) -> Result<Live, Fault> {
         self.cell.enter_stage(Stage::Launch);
+        self.note_start();
         let live = self.rouse(spec).await?;
         self.cell.enter_stage(Stage::Boot);
         let mut agent = live.agent.clone();
         let answered = tokio::time::timeout(ANSWER, agent.wait_for(Option::is_some)).await;
         match answered {
-            Ok(Ok(_)) => Ok(live.clone()),
+            Ok(Ok(_)) => self.note_answer().map(|()| live.clone()),
             _ => Err(Fault::new("its agent does not answer")),
         }
     }
@@ -123,6 +128,7 @@ impl Rise<'_> {
         let machine = live.machine.clone();
         let made = async {
             let agent = self.at(Stage::Boot, self.wait_for_agent(&live)).await?;
+            self.at(Stage::Boot, async { self.note_answer() }).await?;
             let fit = agent.version().await.is_ok_and(|version| !version.systemd);
             if !fit {
                 making.give_up();
@@ -187,6 +193,7 @@ impl Rise<'_> {
     pub(super) async fn only_boot(&self, live: &Live) -> Step<NodeState> {
         let agent = self.at(Stage::Boot, self.wait_for_agent(live)).await?;
         let boot = async {
+            self.note_answer()?;
             self.boot_inside(live, &agent).await?;
             let paused = live.machine.pause().await;
             paused.map_err(|error| {

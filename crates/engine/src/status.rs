@@ -58,6 +58,7 @@ impl Engine {
             uptime_seconds: record
                 .as_ref()
                 .map(|record| uptime(seconds_since(record.started_at), level_uptime())),
+            boot_millis: cell.record().and_then(|record| millis(record.boot?)),
             memory_bytes: node.memory.as_bytes(),
             resident_bytes: live.as_ref().and_then(|live| live.machine.resident_bytes()),
             cpus: node.cpus,
@@ -104,6 +105,10 @@ fn uptime(since_start: u64, level: Option<u64>) -> u64 {
 fn level_uptime() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/uptime").ok()?;
     text.split('.').next()?.parse().ok()
+}
+
+fn millis(time: Duration) -> Option<u64> {
+    u64::try_from(time.as_millis()).ok()
 }
 
 fn seconds_since(start: u64) -> u64 {

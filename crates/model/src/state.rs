@@ -128,6 +128,9 @@ pub struct NodeStatus {
     pub addresses: Vec<IpAddr>,
     /// Seconds since its VMM was started, but for the time that its level stood still.
     pub uptime_seconds: Option<u64>,
+    /// Milliseconds that its last start took until its agent answered.
+    #[serde(default)]
+    pub boot_millis: Option<u64>,
     /// Memory it was given, in bytes.
     pub memory_bytes: u64,
     /// Memory of this level its VMM really holds, in bytes.

@@ -149,6 +149,7 @@ mod tests {
             backend: "qemu".into(),
             addresses: vec!["10.10.10.11".parse().unwrap()],
             uptime_seconds: Some(75),
+            boot_millis: None,
             memory_bytes: 384 << 20,
             resident_bytes: Some(100 << 20),
             cpus: 1,
