@@ -4,6 +4,7 @@
 //! speaks in these types; `labfile` makes them from text, the engine realises
 //! them, `api` carries them from one level to the next.
 
+pub mod bench;
 mod changes;
 pub mod doctor;
 mod event;

@@ -1,6 +1,7 @@
 //! What the kernel offers, as safe functions. The only crate with unsafe code.
 
 pub mod atomic;
+pub mod bare;
 pub mod clock;
 pub mod cow;
 pub mod dir;

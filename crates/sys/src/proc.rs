@@ -38,9 +38,52 @@ pub fn arguments(pid: u32) -> Option<Vec<String>> {
     )
 }
 
+/// Bytes that a process and all that it started hold, each by its share of what several
+/// hold: proc_pid_smaps_rollup(5). `None` if the kernel does not tell.
+pub fn tree_memory(pid: u32) -> Option<u64> {
+    let own = share_of_memory(pid)?;
+    let below = children(pid).into_iter().filter_map(tree_memory);
+    Some(own + below.sum::<u64>())
+}
+
+fn share_of_memory(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// The processes that all threads of one have started.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let paths = threads.into_iter().flatten().flatten();
+    paths
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|text| {
+            let pids = text.split_ascii_whitespace().map(str::parse);
+            pids.flatten().collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_that_of_all_below() {
+        let this = std::process::id();
+        let alone = share_of_memory(this).unwrap();
+        assert!(alone > 0);
+        let mut child = std::process::Command::new("sleep")
+            .arg("30")
+            .spawn()
+            .unwrap();
+        assert!(children(this).contains(&child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(tree_memory(u32::MAX), None);
+    }
 
     #[test]
     fn a_process_is_found_by_its_arguments() {

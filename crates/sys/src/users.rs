@@ -18,6 +18,16 @@ pub struct User {
     pub shell: PathBuf,
 }
 
+/// Whether this process may do what root may, in its user namespace at least.
+pub fn is_root() -> bool {
+    own_uid() == 0
+}
+
+/// The number of the user that this process acts as.
+pub fn own_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 impl User {
     /// Finds a user by name.
     ///

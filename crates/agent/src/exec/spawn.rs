@@ -32,7 +32,7 @@ pub(super) fn spawn(guest: &Guest, request: &ExecRequest) -> Result<Running, Exe
     let folder = working_folder(request, &user)?;
     command.env_clear().envs(&env).current_dir(&folder);
     let terminal = streams(request, &mut command)?;
-    if nix_is_root() && user.uid != 0 {
+    if nestlab_sys::users::is_root() && user.uid != 0 {
         identity::assume(&mut command, user.uid, user.gid, user.groups());
     }
     let program = request
@@ -44,15 +44,6 @@ pub(super) fn spawn(guest: &Guest, request: &ExecRequest) -> Result<Running, Exe
         .spawn()
         .map_err(|error| not_started(&program, &error))?;
     Ok(Running { child, terminal })
-}
-
-fn nix_is_root() -> bool {
-    process_uid() == Some(0)
-}
-
-fn process_uid() -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    Some(std::fs::metadata("/proc/self").ok()?.uid())
 }
 
 fn refused(reason: impl Into<String>) -> ExecEnd {
@@ -76,7 +67,7 @@ fn not_started(program: &str, error: &io::Error) -> ExecEnd {
 }
 
 fn find_user(request: &ExecRequest) -> Result<User, ExecEnd> {
-    let ours = process_uid().unwrap_or(0);
+    let ours = nestlab_sys::users::own_uid();
     let found = match &request.user {
         Some(name) => User::by_name(name),
         None => User::by_uid(ours),
