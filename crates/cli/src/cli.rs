@@ -112,6 +112,10 @@ pub enum Verb {
     /// Find out what works here, or at every level of a lab, and what mends the rest
     #[command(after_help = DOCTOR_CODES)]
     Doctor(DoctorArgs),
+    /// Measure how fast this machine and the levels of a lab are
+    Bench(BenchArgs),
+    /// Measure what processes, containers and machines cost here, side by side
+    Compare(CompareArgs),
     /// Check the lab file and report every mistake
     Validate,
     /// Show what `up` would do, level by level
@@ -331,6 +335,92 @@ pub struct DoctorArgs {
     /// Boot no kernels, which takes seconds
     #[arg(long)]
     pub quick: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// A lab whose levels are measured as well; only this machine if none is given
+    #[arg(value_name = "LAB", add = ArgValueCompleter::new(complete::labs))]
+    pub of: Option<String>,
+    /// Nodes of it, with those they stand in; of every layer the first if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Measure only this; may be given again
+    #[arg(long, value_name = "WHAT")]
+    pub only: Vec<BenchGroup>,
+    /// Write a page with a chart to FILE, or the chart alone if it ends in `.svg`
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchGroup {
+    /// Whole numbers and floating point
+    Processor,
+    /// Bandwidth, latency, page faults
+    Memory,
+    /// System calls, switches, processes, timers
+    Kernel,
+    /// One after the other, at random, made durable
+    Disk,
+    /// To the parent and to a sibling
+    Network,
+    /// How long it took to boot, and how long a program takes from here
+    Node,
+}
+
+impl From<nestlab_measure::bench::Group> for BenchGroup {
+    fn from(group: nestlab_measure::bench::Group) -> Self {
+        use nestlab_measure::bench::Group;
+        match group {
+            Group::Processor => Self::Processor,
+            Group::Memory => Self::Memory,
+            Group::Kernel => Self::Kernel,
+            Group::Disk => Self::Disk,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Only these, with commas between them; all that this machine can run if not given
+    #[arg(long, value_name = "WAY", value_delimiter = ',')]
+    pub backends: Vec<Isolation>,
+    /// What the machines run
+    #[arg(long, default_value = "debian")]
+    pub image: String,
+    /// Write a page with the table to FILE
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
+}
+
+/// A way to keep a program apart from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Isolation {
+    /// A process and nothing else
+    Process,
+    /// A container, by the first OCI runtime that works
+    Container,
+    /// A virtual machine with few devices
+    Microvm,
+    /// A virtual machine
+    Vm,
+    /// A virtual machine inside another
+    Nested,
+}
+
+impl Isolation {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Container => "container",
+            Self::Microvm => "microVM",
+            Self::Vm => "VM",
+            Self::Nested => "nested VM",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

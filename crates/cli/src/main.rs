@@ -57,6 +57,8 @@ fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
         Verb::Destroy(args) => commands::destroy::run(context, args),
         Verb::Wait(args) => commands::wait::run(context, args),
         Verb::Ls => commands::ls::run(context),
+        Verb::Bench(args) => commands::bench::run(context, args),
+        Verb::Compare(args) => commands::compare::run(context, args),
         Verb::Doctor(args) => commands::doctor::run(context, args),
         Verb::Validate => commands::validate::run(context),
         Verb::Plan => commands::plan::run(context),

@@ -437,6 +437,12 @@ fn canonical(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
+/// The folder itself, or the one that it would be made in.
+pub fn existing(folder: &Path) -> &Path {
+    let mut above = folder.ancestors();
+    above.find(|path| path.exists()).unwrap_or(folder)
+}
+
 /// Makes a folder that only we may enter, with those above it.
 pub fn private_dir(path: &Path) -> Result<(), Error> {
     nestlab_sys::dir::make_private(path).map_err(|error| {

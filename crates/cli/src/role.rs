@@ -1,10 +1,13 @@
 //! The other programs that this binary is: a lab's supervisor, its keeper, the
 //! agent of a node. They are started by us, never typed by people.
 
+use crate::commands::compare::Seen;
 use crate::embedded;
 use clap::Parser;
 use nestlab_agent::NodeConfig;
 use nestlab_agent::supervisor::SupervisorConfig;
+use nestlab_measure::bench;
+use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +35,19 @@ struct SupervisorArgs {
     lab_id: String,
 }
 
+/// Measures what it is told by a [`bench::Request`] in JSON, and writes a
+/// [`bench::Line`] for each thing it knows.
+pub const MEASURE: &str = "__measure";
+
+/// Answers at an address those who measure a network, and writes the port first.
+pub const ANSWER: &str = "__answer";
+
+/// Tells what a program sees where it runs, and waits for the end of its input.
+pub const LOOK: &str = "__look";
+
+/// Where a container has this program that is measured.
+pub const PROGRAM_IN_A_CONTAINER: &str = "/nestlab";
+
 /// Becomes one of the others if the first argument says so.
 pub fn run_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
@@ -41,6 +57,10 @@ pub fn run_if_asked() -> Option<ExitCode> {
         "__supervisor" => Some(supervisor(rest)),
         "__keeper" => Some(keeper(rest)),
         "agent" => Some(agent(rest)),
+        MEASURE => Some(measure(rest)),
+        ANSWER => Some(answer(rest)),
+        LOOK => Some(look()),
+        nestlab_measure::bench::NOTHING => Some(ExitCode::SUCCESS),
         _ => None,
     }
 }
@@ -92,6 +112,36 @@ fn agent(_arguments: Vec<OsString>) -> ExitCode {
     match in_runtime(nestlab_agent::run_node(NodeConfig::default())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed("agent", &error),
+    }
+}
+
+fn measure(arguments: Vec<OsString>) -> ExitCode {
+    let argument = arguments.first().and_then(|argument| argument.to_str());
+    let request = serde_json::from_str::<bench::Request>(argument.unwrap_or_default());
+    match request {
+        Ok(request) => {
+            bench::run(&request, |line| crate::output::json_line(&json!(line)));
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed("measure", &error),
+    }
+}
+
+fn look() -> ExitCode {
+    crate::output::json_line(&json!(Seen::here()));
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    ExitCode::SUCCESS
+}
+
+fn answer(arguments: Vec<OsString>) -> ExitCode {
+    let argument = arguments.first().and_then(|argument| argument.to_str());
+    let Some(Ok(address)) = argument.map(str::parse) else {
+        return failed("answer", &"an address is needed");
+    };
+    let serving = bench::network::serve(address, |port| crate::output::json_line(&json!(port)));
+    match serving {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed("answer", &error),
     }
 }
 

@@ -30,7 +30,7 @@ pub fn run(context: &Context, args: DoctorArgs) -> Result<u8, Error> {
         None => None,
     };
     context.block_on(async {
-        let state = existing(&dirs.state);
+        let state = place::existing(&dirs.state);
         let host = examine::host(state, &dirs.store, !args.quick).await;
         let mut findings = at(&NodePath::host(), host);
         if let Some(lab) = lab {
@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: DoctorArgs) -> Result<u8, Error> {
 
 /// Says what is broken here, if anything: it may be why something did not come up.
 pub async fn explain(context: &Context, dirs: &Dirs) {
-    let found = examine::host(existing(&dirs.state), &dirs.store, false).await;
+    let found = examine::host(place::existing(&dirs.state), &dirs.store, false).await;
     let findings = at(&NodePath::host(), found);
     let mut broken = findings
         .iter()
@@ -56,12 +56,6 @@ pub async fn explain(context: &Context, dirs: &Dirs) {
             .unwrap_or("`nestlab doctor` tells more");
         context.warn(&format!("{} {mend}", sentence(first)));
     }
-}
-
-/// The folder itself, or the one that it would be made in.
-fn existing(folder: &std::path::Path) -> &std::path::Path {
-    let mut above = folder.ancestors();
-    above.find(|path| path.exists()).unwrap_or(folder)
 }
 
 fn at(path: &NodePath, checks: Vec<Check>) -> Vec<Finding> {

@@ -1,5 +1,7 @@
 //! One file per verb: it calls a level's API and renders what comes back.
 
+pub mod bench;
+pub mod compare;
 pub mod console;
 pub mod cp;
 pub mod describe;
