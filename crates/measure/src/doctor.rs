@@ -4,8 +4,11 @@
 //! fault can be written down in a test. What can be tried is tried.
 
 pub mod escapes;
+mod extras;
 pub mod facilities;
+mod files;
 pub mod network;
+pub mod platform;
 mod programs;
 pub mod room;
 pub mod virtualisation;
@@ -16,13 +19,17 @@ use std::path::Path;
 
 /// What a machine that labs stand on offers them. Takes some tens of milliseconds.
 pub fn host(state_dir: &Path) -> Vec<Check> {
-    let mut checks = nesting();
+    let mut checks = vec![platform::check(platform::detect(Path::new("/")))];
+    checks.extend(nesting());
     checks.extend(facilities::host());
     checks.extend(programs::checks(
         &std::env::var_os("PATH").unwrap_or_default(),
     ));
     checks.push(room::memory());
     checks.push(room::disk(state_dir));
+    checks.extend(files::checks(state_dir));
+    checks.extend(extras::checks());
+    checks.extend(programs::others());
     checks
 }
 

@@ -48,6 +48,10 @@ pub struct Check {
     /// What to type or set, if something mends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
+    /// A program with its arguments that mends it, run as root where it was found: only
+    /// where that loses nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Vec<String>>,
 }
 
 impl Check {
@@ -60,6 +64,7 @@ impl Check {
             verdict: Verdict::Unproved,
             means: String::new(),
             mend: None,
+            fix: None,
         }
     }
 
@@ -82,6 +87,13 @@ impl Check {
     #[must_use]
     pub fn mend(mut self, mend: impl Into<String>) -> Self {
         self.mend = Some(mend.into());
+        self
+    }
+
+    /// What mends it by itself, run as root where it was found.
+    #[must_use]
+    pub fn fix<'a>(mut self, argv: impl IntoIterator<Item = &'a str>) -> Self {
+        self.fix = Some(argv.into_iter().map(str::to_owned).collect());
         self
     }
 }

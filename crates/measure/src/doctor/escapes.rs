@@ -48,7 +48,7 @@ fn judge(id: &str, release: &str, fixes: &[(u32, u32, u32)]) -> Check {
             .found(Verdict::Degraded, format!("not fixed in Linux {release}"))
             .means("who is root in a machine that may nest can get out of it")
             .mend(format!(
-                "Update to Linux {major}.{minor}.{} or later",
+                "Update to Linux {major}.{minor}.{} or later; where no guest needs guests of its own, take nesting from it: the module option `nested=0`, no `nested: true`",
                 fix.2
             )),
         None => unknown("no fix is known for this series"),

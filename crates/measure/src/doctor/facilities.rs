@@ -1,5 +1,6 @@
 //! What labs need of a kernel and of the programs beside it.
 
+use super::extras;
 use nestlab_model::doctor::{Check, Verdict};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -15,7 +16,14 @@ pub fn kernel_release() -> String {
 }
 
 pub(super) fn host() -> Vec<Check> {
-    vec![qemu(), user_namespaces(), tun(), bridge(), cgroups()]
+    vec![
+        qemu(),
+        user_namespaces(),
+        tun(),
+        bridge(),
+        extras::nftables(),
+        cgroups(),
+    ]
 }
 
 /// What a node needs in order to be a parent. Its QEMU came with the kit and its
@@ -32,7 +40,8 @@ fn qemu() -> Check {
         Err(why) => check
             .found(Verdict::Broken, why)
             .means("no virtual machine starts")
-            .mend("`sudo apt install qemu-system-x86 qemu-utils`"),
+            .mend("`sudo apt install qemu-system-x86 qemu-utils`")
+            .fix(["apt-get", "install", "-y", "qemu-system-x86", "qemu-utils"]),
     }
 }
 
@@ -52,7 +61,9 @@ fn user_namespaces() -> Check {
         "1" => check.mend(
             "Allow this one program: an AppArmor profile with `userns,` for it, as docs/troubleshooting.md shows",
         ),
-        _ => check.mend("`sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000`"),
+        _ => check
+            .mend("`sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000`")
+            .fix(["sysctl", "-e", "-w", "kernel.unprivileged_userns_clone=1", "user.max_user_namespaces=10000"]),
     }
 }
 
@@ -63,18 +74,24 @@ fn tun() -> Check {
 fn tun_at(path: &Path) -> Check {
     let check = Check::new("kernel.tun", format!("opened {}", path.display()));
     let opened = File::options().read(true).write(true).open(path);
-    let (why, mend) = match opened.map_err(|error| (error.kind(), error)) {
+    let (why, mend, fix) = match opened.map_err(|error| (error.kind(), error)) {
         Ok(_) => return check.found(Verdict::Ok, "it opens"),
         Err((ErrorKind::NotFound, _)) => (
             "it is not there".to_owned(),
             "`modprobe tun`, as root; in a container, pass the device in (`--device /dev/net/tun`)",
+            vec!["modprobe", "tun"],
         ),
-        Err((_, error)) => (error.to_string(), "`sudo chmod 666 /dev/net/tun`"),
+        Err((_, error)) => (
+            error.to_string(),
+            "`sudo chmod 666 /dev/net/tun`",
+            vec!["chmod", "666", "/dev/net/tun"],
+        ),
     };
     check
         .found(Verdict::Broken, why)
         .means("machines have no network")
         .mend(mend)
+        .fix(fix)
 }
 
 fn bridge() -> Check {
@@ -100,10 +117,28 @@ fn bridge() -> Check {
 }
 
 fn cgroups() -> Check {
-    let check = Check::new("kernel.cgroups", "read /sys/fs/cgroup/cgroup.controllers");
-    match text("/sys/fs/cgroup/cgroup.controllers") {
-        words if words.is_empty() => check.found(Verdict::NotApplicable, "not version 2"),
-        words => check.found(Verdict::Ok, format!("version 2: {words}")),
+    let check = Check::new(
+        "kernel.cgroups",
+        "read what is mounted, and which controllers",
+    );
+    judge_cgroups(
+        check,
+        &text("/proc/mounts"),
+        &text("/sys/fs/cgroup/cgroup.controllers"),
+    )
+}
+
+/// Version 1 and 2 may be mounted side by side; what limits containers is then in 1.
+fn judge_cgroups(check: Check, mounts: &str, controllers: &str) -> Check {
+    let kind = |wanted: &str| {
+        let mut kinds = mounts.lines().filter_map(|line| line.split(' ').nth(2));
+        kinds.any(|kind| kind == wanted)
+    };
+    match (kind("cgroup"), kind("cgroup2")) {
+        (false, true) => check.found(Verdict::Ok, format!("version 2: {controllers}")),
+        (true, true) => check.found(Verdict::Ok, "versions 1 and 2 side by side"),
+        (true, false) => check.found(Verdict::Ok, "version 1"),
+        (false, false) => check.found(Verdict::NotApplicable, "none is mounted"),
     }
 }
 
@@ -119,13 +154,13 @@ pub(super) fn entropy() -> Check {
     }
 }
 
-fn text(path: &str) -> String {
+pub(super) fn text(path: &str) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.trim().to_owned()
 }
 
 /// The first line of what a program says, or why it did not work.
-fn run(program: &str, args: &[&str]) -> Result<String, String> {
+pub(super) fn run(program: &str, args: &[&str]) -> Result<String, String> {
     let output = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
@@ -157,6 +192,19 @@ mod tests {
         let file = folder.path().join("there");
         std::fs::write(&file, "").unwrap();
         assert_eq!(tun_at(&file).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn both_versions_of_cgroups_are_known() {
+        let found = |mounts: &str| judge_cgroups(Check::new("", ""), mounts, "cpu memory").found;
+        let (one, two) = ("c /c cgroup rw 0 0\n", "d /d cgroup2 rw 0 0\n");
+        assert_eq!(found(two), "version 2: cpu memory");
+        assert_eq!(
+            found(&format!("{one}{two}")),
+            "versions 1 and 2 side by side"
+        );
+        assert_eq!(found(one), "version 1");
+        assert_eq!(found(""), "none is mounted");
     }
 
     #[test]

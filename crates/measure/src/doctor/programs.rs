@@ -1,5 +1,6 @@
 //! Programs that labs are made with.
 
+use super::facilities::run;
 use nestlab_model::doctor::{Check, Verdict};
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -85,6 +86,36 @@ pub(super) fn checks(path: &OsStr) -> Vec<Check> {
     NEEDS.iter().map(|need| look(need, &folders)).collect()
 }
 
+/// Programs that realise nodes in other ways, or show how this machine is used.
+const OTHERS: [(&str, &str); 10] = [
+    ("cloud-hypervisor", "microVMs"),
+    ("firecracker", "microVMs"),
+    ("virsh", "libvirt"),
+    ("runc", "containers"),
+    ("crun", "containers"),
+    ("youki", "containers"),
+    ("podman", "containers"),
+    ("docker", "containers"),
+    ("lxc-start", "containers"),
+    ("tc", "delay and loss on links"),
+];
+
+/// What of them is there, and which version. None of them is needed.
+pub(super) fn others() -> Vec<Check> {
+    let check = |(program, what): (&str, &str)| {
+        let flag = if program == "tc" { "-V" } else { "--version" };
+        let check = Check::new(
+            format!("programs.{program}"),
+            format!("ran `{program} {flag}`"),
+        );
+        match run(program, &[flag]) {
+            Ok(words) => check.found(Verdict::Ok, words),
+            Err(why) => check.found(Verdict::NotApplicable, format!("{why} ({what})")),
+        }
+    };
+    OTHERS.into_iter().map(check).collect()
+}
+
 fn look(need: &Need, folders: &[PathBuf]) -> Check {
     let check = Check::new(
         format!("programs.{}", need.programs[0]),
@@ -97,7 +128,8 @@ fn look(need: &Need, folders: &[PathBuf]) -> Check {
         None => check
             .found(need.verdict, "it is not there")
             .means(need.means)
-            .mend(format!("`sudo apt install {}`", need.package)),
+            .mend(format!("`sudo apt install {}`", need.package))
+            .fix(["apt-get", "install", "-y", need.package]),
     }
 }
 

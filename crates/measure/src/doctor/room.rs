@@ -17,9 +17,12 @@ pub(super) fn memory() -> Check {
 
 /// `MemAvailable` of proc_meminfo(5), in bytes.
 fn available(text: &str) -> Option<u64> {
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    field(text, "MemAvailable:")
+}
+
+/// A field of proc_meminfo(5), in bytes.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     kibibytes.checked_mul(1024)
 }
@@ -33,6 +36,67 @@ fn judge_memory(available: Option<u64>) -> Check {
             .found(Verdict::Degraded, left(bytes))
             .means("the kernel may end programs, machines inside among them")
             .mend("Raise `memory` of this node, or lower that of what is inside it"),
+    }
+}
+
+/// What a machine offers, or is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Processors.
+    pub cpus: u32,
+}
+
+/// What a level keeps for itself: its kernel, its agent and the VMMs' own memory, as a
+/// part of its memory.
+const OWN_PART: u64 = 8;
+
+/// So many virtual processors for each real one still make a lab, if a slow one.
+const CROWDED: u32 = 8;
+
+/// Holds what a level offers against what all that stands in it asks for together.
+pub fn asked(offered: Size, inside: &[Size]) -> Vec<Check> {
+    vec![asked_memory(offered, inside), asked_cpus(offered, inside)]
+}
+
+fn asked_memory(offered: Size, inside: &[Size]) -> Check {
+    let asked: u64 = inside.iter().map(|size| size.memory).sum();
+    let check = Check::new("asked.memory", "added up what is inside");
+    let words = format!(
+        "{} of {}",
+        ByteSize::bytes(asked >> 20 << 20),
+        ByteSize::bytes(offered.memory >> 20 << 20)
+    );
+    if asked <= offered.memory - offered.memory / OWN_PART {
+        return check.found(Verdict::Ok, words);
+    }
+    check
+        .found(Verdict::Degraded, words)
+        .means("if all is used at once the kernel ends machines")
+        .mend("Raise `memory` of this level, or lower that of what is inside it")
+}
+
+fn asked_cpus(offered: Size, inside: &[Size]) -> Check {
+    let asked: u32 = inside.iter().map(|size| size.cpus).sum();
+    let check = Check::new("asked.processors", "added up what is inside");
+    let words = format!("{asked} virtual on {}", offered.cpus);
+    if asked <= offered.cpus.saturating_mul(CROWDED) {
+        return check.found(Verdict::Ok, words);
+    }
+    check
+        .found(Verdict::Degraded, words)
+        .means("machines wait for each other, and time-outs are missed")
+        .mend("Raise `cpus` of this level, or lower that of what is inside it")
+}
+
+/// What this machine offers.
+pub fn here() -> Size {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    Size {
+        memory: field(&text, "MemTotal:").unwrap_or(0),
+        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
     }
 }
 
@@ -64,6 +128,27 @@ fn left(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_asked_than_offered_is_told() {
+        let size = |memory: u64, cpus| Size {
+            memory: memory << 20,
+            cpus,
+        };
+        let verdicts = |offered, inside: &[Size]| {
+            let checks = asked(offered, inside);
+            [checks[0].verdict, checks[1].verdict]
+        };
+        use Verdict::{Degraded, Ok};
+        let offered = size(1024, 1);
+        assert_eq!(verdicts(offered, &[]), [Ok, Ok]);
+        assert_eq!(verdicts(offered, &[size(256, 1), size(512, 7)]), [Ok, Ok]);
+        assert_eq!(
+            verdicts(offered, &[size(512, 1), size(512, 8)]),
+            [Degraded, Degraded]
+        );
+        assert!(here().memory > 0);
+    }
 
     #[test]
     fn little_room_is_told() {

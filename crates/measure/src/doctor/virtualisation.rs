@@ -1,6 +1,7 @@
 //! Whether the processor, the kernel and the permissions offer KVM. None of it
 //! proves that a kernel boots; only booting one does.
 
+use super::platform::{self, Platform};
 use nestlab_model::doctor::{Check, Verdict};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -29,6 +30,8 @@ pub struct Findings {
     pub module: Option<String>,
     /// Whether that module lets guests have guests of their own.
     pub nested: Option<bool>,
+    /// On what the machine stands.
+    pub platform: Platform,
 }
 
 /// Looks below `root`, which is `/` but in tests. What cannot be read counts as
@@ -52,6 +55,7 @@ pub fn gather(root: &Path) -> Findings {
         device: open(&root.join("dev/kvm")),
         module: module.map(str::to_owned),
         nested,
+        platform: platform::detect(root),
     }
 }
 
@@ -79,9 +83,15 @@ fn flag(found: &Findings) -> Check {
     if found.flag {
         return Check::new(id, TRIED).found(Verdict::Ok, "the processor shows vmx or svm");
     }
-    Check::new(id, TRIED).found(Verdict::Degraded, "the processor shows no vmx or svm")
+    Check::new(id, TRIED)
+        .found(Verdict::Degraded, "the processor shows no vmx or svm")
         .means(SLOWER)
-        .mend("Turn on virtualisation in the firmware; in a VM, give it the host's CPU type (Proxmox VE: `qm set VMID --cpu host`)")
+        .mend(match found.platform {
+            Platform::Container => {
+                "The machine that holds this container has to have it: in its firmware or, if it is virtual itself, by the CPU type `host`"
+            }
+            platform => platform.how_to_nest(),
+        })
 }
 
 fn device(found: &Findings) -> Check {
@@ -96,10 +106,15 @@ fn device(found: &Findings) -> Check {
         Device::Missing if !found.flag => {
             bad("there is no /dev/kvm, for want of vmx or svm".into())
         }
+        Device::Missing if found.platform == Platform::Container => {
+            bad("there is no /dev/kvm".into()).mend(Platform::Container.how_to_nest())
+        }
         Device::Missing => bad("there is no /dev/kvm".into())
-            .mend("`modprobe kvm_intel` or `modprobe kvm_amd`, as root"),
+            .mend("`modprobe kvm_intel` or `modprobe kvm_amd`, as root")
+            .fix(["sh", "-c", "modprobe kvm_intel || modprobe kvm_amd"]),
         Device::Denied => bad("this user may not open /dev/kvm".into())
-            .mend("`sudo usermod -aG kvm $USER`, then log in again"),
+            .mend("`sudo usermod -aG kvm $USER`, then log in again")
+            .fix(["sh", "-c", "usermod -aG kvm \"${SUDO_USER:-$(id -un)}\""]),
         Device::Refused(why) => bad(format!("/dev/kvm does not open: {why}")),
     }
 }
@@ -144,6 +159,7 @@ mod tests {
             device: Device::Opens,
             module: Some("kvm_amd".into()),
             nested: Some(true),
+            platform: Platform::Hardware,
         }
     }
 
@@ -158,6 +174,7 @@ mod tests {
             device: Device::Missing,
             module: None,
             nested: None,
+            platform: Platform::Hardware,
         };
         let cases = [
             (good(), [Ok, Ok, Ok, Ok]),
