@@ -6,6 +6,7 @@ use axum::extract::{Query, State};
 use nestlab_api::message::Examination;
 use nestlab_backend::{Backend, BootSpec, Support};
 use nestlab_backend_qemu::Qemu;
+use nestlab_engine::{keep_proof, proved_here};
 use nestlab_image::Store;
 use nestlab_measure::doctor;
 use nestlab_model::Accelerator;
@@ -14,42 +15,71 @@ use serde::Deserialize;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What the machine offers that labs stand on. With `boot` a stock kernel is booted
-/// under every accelerator, which takes seconds under TCG.
-pub async fn host(state_dir: &Path, store_dir: &Path, boot: bool) -> Vec<Check> {
+/// Whether stock kernels are booted to find out what works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boots {
+    /// No.
+    None,
+    /// Unless it was done already with this kernel and these programs, since this boot.
+    Once,
+    /// In any case.
+    Again,
+}
+
+/// What the machine offers that labs stand on. Booting stock kernels takes seconds under
+/// TCG.
+pub async fn host(state_dir: &Path, store_dir: &Path, boots: Boots) -> Vec<Check> {
     let folder = state_dir.to_owned();
     let mut checks = blocking(move || doctor::host(&folder)).await;
-    if boot {
-        checks.extend(boots(store_dir).await);
+    if boots != Boots::None {
+        checks.extend(booted(store_dir, boots).await);
     }
     checks
 }
 
-/// A stock kernel is booted, and has one booted itself.
-async fn boots(store_dir: &Path) -> Vec<Check> {
-    let store = Store::open(store_dir.to_owned()).ok();
-    let Some(kit) = store.and_then(|store| store.any_kit()) else {
-        return vec![
-            Check::new("boot", "looked for a kernel in the image store")
-                .found(Verdict::Unproved, "there is none yet")
-                .mend("`nestlab up` of any lab fetches one"),
-        ];
+/// A stock kernel is booted under every accelerator.
+async fn booted(store_dir: &Path, boots: Boots) -> Vec<Check> {
+    let unproved = |found: &str, mend: &str| {
+        let check = Check::new("boot", "looked for a kernel in the image store");
+        vec![check.found(Verdict::Unproved, found).mend(mend)]
     };
+    let Ok(store) = Store::open(store_dir.to_owned()) else {
+        return unproved("there is no store", "`nestlab up` of any lab makes it");
+    };
+    let Some(kit) = store.any_kit() else {
+        return unproved("there is none yet", "`nestlab up` of any lab fetches one");
+    };
+    let qemu = Qemu::new(vec!["qemu-system-x86_64".into()]);
+    let file = store.proved_file();
+    let known = proved_here(&file, &qemu).filter(|_| boots == Boots::Once);
+    if let Some(support) = known {
+        return judge(
+            &support,
+            "booted a stock kernel under",
+            " (since this machine started)",
+        );
+    }
     let boot = BootSpec {
         kernel: kit.kernel,
         initrd: kit.initramfs,
         cmdline: String::new(),
     };
-    let qemu = Qemu::new(vec!["qemu-system-x86_64".into()]);
-    judge(&qemu.probe(&boot).await)
+    let support = qemu.probe(&boot).await;
+    // It is only not asked again; what does not work may be mended the next minute.
+    if support.best().is_some()
+        && let Err(error) = keep_proof(&file, &qemu, &support)
+    {
+        tracing::warn!(%error, "cannot keep what was proved");
+    }
+    judge(&support, "booted a stock kernel under", "")
 }
 
-fn judge(support: &Support) -> Vec<Check> {
+fn judge(support: &Support, tried: &str, when: &str) -> Vec<Check> {
     let another = support.best().is_some();
     let checks = support.accelerators.iter().map(|finding| {
         let accelerator = finding.accelerator;
         let id = format!("boot.{}", accelerator.to_string().to_lowercase());
-        let check = Check::new(id, format!("booted a stock kernel under {accelerator}"));
+        let check = Check::new(id, format!("{tried} {accelerator}{when}"));
         if finding.works {
             return check.found(Verdict::Ok, finding.reason.clone());
         }
@@ -72,6 +102,8 @@ pub(crate) struct Wanted {
     /// Whether machines are meant to stand inside it.
     #[serde(default)]
     nests: bool,
+    /// A place that it tries to connect to, as `host:port`.
+    reach: Option<String>,
 }
 
 /// `GET /v1/doctor`
@@ -80,7 +112,12 @@ pub(crate) async fn node(
     Query(wanted): Query<Wanted>,
 ) -> Json<Examination> {
     let identity = guest.identity();
-    let checks = blocking(move || doctor::node(identity.as_ref(), wanted.nests)).await;
+    let checks = blocking(move || {
+        let mut checks = doctor::node(identity.as_ref(), wanted.nests);
+        checks.extend(wanted.reach.as_deref().map(doctor::network::reach));
+        checks
+    })
+    .await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     Json(Examination {
         checks,
@@ -113,7 +150,7 @@ mod tests {
                     finding(Accelerator::Tcg, tcg),
                 ],
             };
-            let checks = judge(&support);
+            let checks = judge(&support, "", "");
             [checks[0].verdict, checks[1].verdict]
         };
         assert_eq!(verdicts(true, true), [Verdict::Ok, Verdict::Ok]);

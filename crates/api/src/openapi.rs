@@ -270,7 +270,7 @@ const OPERATIONS: &[Operation] = &[
         "get",
         route::DOCTOR,
         "Find out what works in the node, by trying",
-        &["nests"],
+        &["nests", "reach"],
         Body::None,
         Answer::Json("Examination"),
     ),

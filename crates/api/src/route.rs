@@ -54,7 +54,7 @@ pub const CONFIGURE: &str = "/v1/configure";
 /// `POST`: gives the node a new machine-id and new ssh host keys.
 pub const IDENTITY: &str = "/v1/identity";
 /// `GET`: [`crate::message::Examination`]; `?nests=`, whether machines are meant to
-/// stand inside the node.
+/// stand inside the node; `?reach=`, a place that it tries to connect to.
 pub const DOCTOR: &str = "/v1/doctor";
 /// `POST`: [`crate::message::Power`].
 pub const POWER: &str = "/v1/power";

@@ -6,6 +6,7 @@ use crate::{Fault, KitParts};
 use nestlab_backend::{Backend, BootSpec, Support};
 use nestlab_model::{Accelerator, AcceleratorChoice, Node};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// What was proved, by chain and backend.
@@ -21,6 +22,33 @@ pub(crate) struct Choice {
     pub accelerator: Accelerator,
     pub note: Option<String>,
 }
+
+/// By which what a backend can do in a chain of levels is known.
+fn key(chain: &str, backend: &dyn Backend) -> String {
+    format!("{chain} | {}", backend.name())
+}
+
+/// What a backend was proved to do on this machine since it was booted, with the kernel
+/// and the programs that it has now, by whoever kept that in a file.
+pub fn proved_here(file: &Path, backend: &dyn Backend) -> Option<Support> {
+    let facts: Facts = crate::record::read(file).ok()??;
+    let fact = facts.get(&key(&backend.probe_key(), backend))?;
+    serde_json::from_value(fact.clone()).ok()
+}
+
+/// Keeps in a file what was proved on this machine, beside what is there.
+///
+/// # Errors
+/// It cannot be written.
+pub fn keep_proof(file: &Path, backend: &dyn Backend, support: &Support) -> Result<(), Fault> {
+    let mut facts: Facts = crate::record::read(file).ok().flatten().unwrap_or_default();
+    let fact = serde_json::to_value(support).expect("findings are plain data");
+    facts.insert(key(&backend.probe_key(), backend), fact);
+    crate::record::write(file, &facts)
+}
+
+/// What was proved, by chain and backend.
+type Facts = BTreeMap<String, serde_json::Value>;
 
 impl Engine {
     /// What this level runs on, as a text that is equal where behaviour is.
@@ -118,7 +146,7 @@ impl Engine {
 
     /// What a backend can do here: from memory, else by trying.
     async fn support(&self, backend: &Arc<dyn Backend>, kit: &KitParts) -> Support {
-        let key = format!("{} | {}", self.chain().await, backend.name());
+        let key = key(&self.chain().await, backend.as_ref());
         let _one = self.0.support.probing.lock().await;
         let known = self
             .proved()

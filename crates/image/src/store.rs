@@ -77,6 +77,11 @@ impl Store {
         &self.root
     }
 
+    /// Where it is kept what backends were proved to do on this machine.
+    pub fn proved_file(&self) -> PathBuf {
+        self.root.join("proved.json")
+    }
+
     /// Finds an image, or makes it: once, however many ask.
     ///
     /// # Errors

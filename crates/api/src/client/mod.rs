@@ -218,12 +218,17 @@ impl Client {
     }
 
     /// Finds out what works in a node, by trying. `nests`: whether machines are meant to
-    /// stand inside it.
+    /// stand inside it; `reach`: a place that it tries to connect to, as `host:port`.
     ///
     /// # Errors
     /// See [`ApiError`].
-    pub async fn doctor(&self, nests: bool) -> Result<Examination, ApiError> {
-        let route = format!("{}?nests={nests}", route::DOCTOR);
+    pub async fn doctor(&self, nests: bool, reach: Option<&str>) -> Result<Examination, ApiError> {
+        let reach = reach.map(|place| format!("&reach={}", route::escape(place)));
+        let route = format!(
+            "{}?nests={nests}{}",
+            route::DOCTOR,
+            reach.unwrap_or_default()
+        );
         self.get(&route).await
     }
 

@@ -232,7 +232,7 @@ impl Ground for HostGround {
     }
 
     fn proved_file(&self) -> Option<PathBuf> {
-        Some(self.store.root().join("proved.json"))
+        Some(self.store.proved_file())
     }
 
     async fn remove(&self) -> Result<(), Fault> {
