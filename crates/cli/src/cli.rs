@@ -335,6 +335,25 @@ pub struct DoctorArgs {
     /// Boot no kernels, which takes seconds
     #[arg(long)]
     pub quick: bool,
+    /// Boot kernels again, even if that was done since this machine started
+    #[arg(long, conflicts_with = "quick")]
+    pub fresh: bool,
+    /// Bring up so many machines, each in the one before, to see how deep it goes
+    #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub depth: Option<u8>,
+    /// Have every level of the lab try to connect to HOST:PORT
+    #[arg(long, value_name = "HOST:PORT", requires = "of")]
+    pub reach: Option<String>,
+    /// Mend what mends without losing anything (of the named nodes, if any are); every
+    /// command is shown and asked about
+    #[arg(long)]
+    pub fix: bool,
+    /// Show what crashed labs have left behind, and remove it
+    #[arg(long, conflicts_with_all = ["of", "fix", "quick", "fresh", "depth"])]
+    pub orphans: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -81,7 +81,7 @@ impl Dirs {
     }
 
     /// Keeps others from adding records until it is dropped.
-    fn lock_records(&self) -> Result<File, Error> {
+    pub fn lock_records(&self) -> Result<File, Error> {
         private_dir(&self.state)?;
         let lock =
             File::create(self.state.join("labs.lock")).and_then(|lock| lock.lock().map(|()| lock));

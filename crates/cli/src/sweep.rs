@@ -3,6 +3,10 @@
 
 use crate::supervisor;
 use nestlab_sys::proc;
+use nestlab_sys::process::ProcessId;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Programs that a lab starts on this machine.
 const PROGRAMS: [&str; 6] = [
@@ -14,9 +18,43 @@ const PROGRAMS: [&str; 6] = [
     "ld-linux",
 ];
 
+/// Digits of a lab's id.
+const ID: usize = 8;
+
+/// Whether a name can be the id of a lab.
+pub fn is_id(name: &str) -> bool {
+    name.len() == ID
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Every process of the lab that is still there.
+pub fn processes(lab_id: &str) -> Vec<ProcessId> {
+    proc::find(|argv| is_of_lab(argv, lab_id))
+}
+
+/// The ids of labs below a folder that processes of labs have in their arguments.
+pub fn ids_below(folder: &Path) -> BTreeSet<String> {
+    let folder = format!("{}/", folder.display());
+    let ids = RefCell::new(BTreeSet::new());
+    proc::find(|argv| {
+        let named = argv
+            .iter()
+            .flat_map(|argument| argument.split(&folder).skip(1));
+        let of_labs = named
+            .filter_map(|rest| rest.get(..ID))
+            .filter(|id| is_id(id));
+        let of_labs = of_labs.filter(|id| is_of_lab(argv, id));
+        ids.borrow_mut().extend(of_labs.map(str::to_owned));
+        false
+    });
+    ids.into_inner()
+}
+
 /// Ends every process of the lab that is still there; returns how many.
 pub async fn sweep(lab_id: &str) -> usize {
-    let found = proc::find(|argv| is_of_lab(argv, lab_id));
+    let found = processes(lab_id);
     for process in &found {
         supervisor::stop(Some(*process)).await;
     }

@@ -1,7 +1,8 @@
 //! What the user's terminal is like.
 
+use crate::error::Error;
 use nestlab_api::message::WindowSize;
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal};
 use std::os::fd::AsFd;
 
 /// Whether a person sits at both ends.
@@ -19,4 +20,15 @@ pub fn size() -> Option<WindowSize> {
         rows: size.rows,
         columns: size.columns,
     })
+}
+
+/// Asks a question that is answered by yes or no; anything but yes is no.
+pub fn agrees(question: &str) -> Result<bool, Error> {
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Error::caused("Cannot read the answer", &error))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -70,6 +70,14 @@ impl Lab<'_> {
     }
 }
 
+/// Leaves 24 MiB.
+const USE_UP_MEMORY: &str = "
+set -e
+mount -t tmpfs -o size=100% none /mnt
+left=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
+head -c $((left - 24))M /dev/zero >/mnt/fill
+";
+
 #[test]
 fn every_fault_is_named_and_a_good_lab_raises_no_alarm() {
     nested_story(is_named);
@@ -150,6 +158,38 @@ fn is_named(world: &World) {
             ("pal", "network.packets.box"),
         ],
     );
+    lab.ails(
+        || drop(lab.inside("pal", USE_UP_MEMORY)),
+        line("pal", "umount /mnt"),
+        &[("pal", "room.memory")],
+    );
+    lab.ails(
+        line("box", "sed 's/ svm / /' /proc/cpuinfo >/run/cpuinfo && mount --bind /run/cpuinfo /proc/cpuinfo"),
+        line("box", "umount /proc/cpuinfo"),
+        &[("box", "virtualisation.flag")],
+    );
+    let nested = |on: u8| {
+        let modprobe = "/run/nestlab/kit/tools/modprobe";
+        let load = format!("{modprobe} -r kvm_amd && {modprobe} kvm_amd nested={on}");
+        lab.run(&["halt", "box/inner"]).ok();
+        lab.inside("box", &load);
+    };
+    lab.ails(
+        || nested(0),
+        || nested(1),
+        &[("box", "virtualisation.nested")],
+    );
+    lab.run(&["up"]).ok();
+    // What mends without losing anything is mended on request.
+    let lost = "ip route replace default via $(ip -4 route show default | awk '{ print $3 }' | sed 's/[0-9]*$/99/')";
+    let mend = || drop(lab.run(&["doctor", "ill", "pal", "--quick", "--fix", "--yes"]));
+    lab.ails(line("pal", lost), mend, &[("pal", "network.gateway")]);
+    lab.ails(
+        line("pal", "echo nameserver 192.0.2.1 >/etc/resolv.conf"),
+        mend,
+        &[("pal", "network.resolver")],
+    );
+    reaches_not(lab);
     let halt = || drop(lab.run(&["halt", "pal"]).ok());
     let up = || drop(lab.run(&["up"]).ok());
     lab.ails(halt, up, &[("box", "network.packets.pal")]);
@@ -158,5 +198,79 @@ fn is_named(world: &World) {
     lab.run(&["doctor", "ill", "nobody"]).exits_with(3);
     lab.run(&["doctor", "nothing"]).exits_with(3);
     lab.run(&["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+/// A place at which nobody listens.
+fn reaches_not(lab: &Lab<'_>) {
+    let verdicts = |place: &str| {
+        let args = [
+            "doctor", "ill", "box", "--quick", "--json", "--reach", place,
+        ];
+        let found = lab.run(&args).json();
+        let checks = found["checks"].as_array().expect("a list").clone();
+        let of_reach = checks
+            .into_iter()
+            .filter(|check| check["id"] == "network.reach");
+        of_reach
+            .map(|check| check["verdict"].clone())
+            .collect::<Vec<_>>()
+    };
+    // What stands inside does not know the name, and nobody listens.
+    assert_eq!(verdicts("pal:1"), ["broken"; 2]);
+}
+
+#[test]
+fn what_a_lab_left_behind_is_found_and_removed() {
+    let world = World::new();
+    let folder = world.lab(
+        "gone",
+        "name: gone\nnodes:\n  pal: { image: debian, memory: 128MiB }\n",
+    );
+    world.run(&folder, &["doctor", "--orphans"]).ok();
+    world.run(&folder, &["up"]).ok();
+    let labs = world.run(&folder, &["ls", "--json"]).ok().json();
+    let id = labs["labs"][0]["id"].as_str().expect("an id").to_owned();
+    std::fs::remove_file(world.lab_folder(&id).join("lab.json")).unwrap();
+
+    let quick = world.run(&folder, &["doctor", "--quick", "--json"]).json();
+    let checks = quick["checks"].as_array().expect("a list");
+    let leftovers = checks.iter().find(|check| check["id"] == "leftovers");
+    assert_eq!(leftovers.unwrap()["verdict"], "degraded");
+    let found = world
+        .run(&folder, &["doctor", "--orphans", "--json"])
+        .exits_with(1);
+    assert!(found.stdout.contains(&id), "{}", found.stdout);
+    world.run(&folder, &["doctor", "--orphans", "--yes"]).ok();
+    world.run(&folder, &["doctor", "--orphans"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn how_deep_it_goes_is_tried() {
+    nested_story(goes_two_deep);
+}
+
+fn goes_two_deep(world: &World) {
+    let folder = world.lab("none", "name: none\nnodes: {}\n");
+    let found = world
+        .run(&folder, &["doctor", "--depth", "2", "--quick", "--json"])
+        .json();
+    let checks = found["checks"].as_array().expect("a list");
+    let of = |path: &str, id: &str| {
+        let mut found = checks.iter().filter(|check| check["path"] == path);
+        found
+            .find(|check| check["id"] == id)
+            .cloned()
+            .unwrap_or_default()
+    };
+    assert_eq!(of(".", "chain")["verdict"], "ok", "{found}");
+    let inner = of("level-1/level-2", "accelerator");
+    assert!(
+        inner["found"]
+            .as_str()
+            .is_some_and(|text| text.contains("KVM")),
+        "{inner}"
+    );
     world.is_empty();
 }

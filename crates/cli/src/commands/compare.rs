@@ -8,10 +8,9 @@ mod technology;
 use crate::cli::{CompareArgs, Isolation};
 use crate::commands::bench::{self, Place, report};
 use crate::context::Context;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::{output, place, role};
 pub use container::Bundle;
-use machines::Machines;
 use nestlab_measure::bench::{Group, NOTHING, Request};
 use nestlab_model::bench::Figure;
 use serde_json::json;
@@ -66,25 +65,9 @@ async fn all(
     if wanted(Isolation::Vm) || wanted(Isolation::Nested) {
         let mut ways = vec![Isolation::Vm, Isolation::Nested];
         ways.retain(|way| wanted(*way));
-        found.extend(machines(context, args, &ways).await?);
+        found.extend(machines::measure(context, &args.image, &ways).await?);
     }
     Ok((found, missing))
-}
-
-/// A lab of machines is made for this, and is gone afterwards whatever happens.
-async fn machines(
-    context: &Context,
-    args: &CompareArgs,
-    ways: &[Isolation],
-) -> Result<Vec<Technology>, Error> {
-    let machines = Machines::new(&context.dirs()?, &args.image, ways)?;
-    let result = tokio::select! {
-        measured = machines.measure(context, ways) => measured,
-        _ = tokio::signal::ctrl_c() => Err(Error::new(Code::Interrupted, "Interrupted")),
-    };
-    let gone = machines.destroy().await;
-    let measured = result?;
-    gone.map(|()| measured)
 }
 
 async fn process(context: &Context) -> Result<Technology, Error> {

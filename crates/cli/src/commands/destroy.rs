@@ -8,11 +8,12 @@ use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::output;
 use crate::place::{Place, Record};
+use crate::terminal::agrees;
 use crate::{supervisor, sweep};
 use nestlab_api::client::Client;
 use nestlab_api::message::StopRequest;
 use nestlab_model::NodePath;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 
 pub fn run(context: &Context, args: DestroyArgs) -> Result<u8, Error> {
     let place = context.place()?;
@@ -117,11 +118,5 @@ fn confirmed(record: &Record, paths: &[NodePath], nodes: usize) -> Result<bool, 
         let names: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
         format!("{} and everything inside", names.join(", "))
     };
-    eprint!("Destroy {what}, with all its disks? [y/N] ");
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Error::caused("Cannot read the answer", &error))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    agrees(&format!("Destroy {what}, with all its disks?"))
 }

@@ -18,6 +18,7 @@ mod operation;
 pub mod pause;
 pub mod plan;
 pub mod port;
+mod scratch;
 pub mod snapshot;
 pub mod status;
 pub mod up;

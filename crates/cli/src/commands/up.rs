@@ -38,6 +38,7 @@ async fn bring_up(
     lab: Option<Lab>,
     args: &UpArgs,
 ) -> Result<u8, Error> {
+    let told = foretell(context, place, record, lab.as_ref()).await;
     let client = supervisor::ensure_running(place, record).await?;
     // A fork is what it was copied from, whatever has become of the file.
     let layer = match lab {
@@ -66,7 +67,9 @@ async fn bring_up(
         );
     }
     if !done.outcome.ok {
-        super::doctor::explain(context, &place.dirs).await;
+        if !told {
+            super::doctor::explain(context, &place.dirs).await;
+        }
         return Err(operation::failure(
             context,
             status,
@@ -85,6 +88,16 @@ async fn bring_up(
         }
     }
     Ok(0)
+}
+
+/// Says what will go wrong, of a lab that does not run; whether there was anything.
+async fn foretell(context: &Context, place: &Place, record: &Record, lab: Option<&Lab>) -> bool {
+    match lab {
+        Some(lab) if !supervisor::is_running(place, record).await => {
+            super::doctor::foretell(context, &place.dirs, &lab.layer).await
+        }
+        _ => false,
+    }
 }
 
 /// What the host is told to make.
