@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use nestlab_api::message::Examination;
 use nestlab_backend::{Backend, BootSpec, Support};
 use nestlab_backend_qemu::Qemu;
-use nestlab_engine::{keep_proof, proved_here};
+pub use nestlab_engine::Proofs;
 use nestlab_image::Store;
 use nestlab_measure::doctor;
 use nestlab_model::Accelerator;
@@ -37,6 +37,16 @@ pub async fn host(state_dir: &Path, store_dir: &Path, boots: Boots) -> Vec<Check
     checks
 }
 
+/// By which it is known what was proved on this machine: another text for another boot,
+/// kernel or QEMU.
+pub fn machine_key() -> String {
+    qemu().probe_key()
+}
+
+fn qemu() -> Qemu {
+    Qemu::new(vec!["qemu-system-x86_64".into()])
+}
+
 /// A stock kernel is booted under every accelerator.
 async fn booted(store_dir: &Path, boots: Boots) -> Vec<Check> {
     let unproved = |found: &str, mend: &str| {
@@ -49,9 +59,9 @@ async fn booted(store_dir: &Path, boots: Boots) -> Vec<Check> {
     let Some(kit) = store.any_kit() else {
         return unproved("there is none yet", "`nestlab up` of any lab fetches one");
     };
-    let qemu = Qemu::new(vec!["qemu-system-x86_64".into()]);
-    let file = store.proved_file();
-    let known = proved_here(&file, &qemu).filter(|_| boots == Boots::Once);
+    let qemu = qemu();
+    let proofs = Proofs::in_file(store.proved_file());
+    let known = proofs.support(&qemu).filter(|_| boots == Boots::Once);
     if let Some(support) = known {
         return judge(
             &support,
@@ -67,7 +77,7 @@ async fn booted(store_dir: &Path, boots: Boots) -> Vec<Check> {
     let support = qemu.probe(&boot).await;
     // It is only not asked again; what does not work may be mended the next minute.
     if support.best().is_some()
-        && let Err(error) = keep_proof(&file, &qemu, &support)
+        && let Err(error) = proofs.keep_support(&qemu, &support)
     {
         tracing::warn!(%error, "cannot keep what was proved");
     }

@@ -270,6 +270,13 @@ pub struct ForkArgs {
     /// Give every node of the copy a new machine-id and new ssh host keys
     #[arg(long)]
     pub new_identity: bool,
+    /// Do not try first, on a lab that is made for it, whether machines that run others under
+    /// KVM can be copied on this machine
+    #[arg(long)]
+    pub unproved: bool,
+    /// Try that, whatever machines run under, and copy nothing
+    #[arg(long, conflicts_with_all = ["of", "count", "name", "new_identity", "unproved", "argv"])]
+    pub prove: bool,
     /// Run a program in the copy's network, with NESTLAB_LAB set to its name, and
     /// destroy the copy afterwards; exits as the program did
     #[arg(value_name = "CMD", last = true, conflicts_with = "count")]

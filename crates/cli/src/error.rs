@@ -68,6 +68,13 @@ impl Error {
         error
     }
 
+    /// The same error, told as the cause of another.
+    pub fn in_other_words(mut self, message: impl Into<String>) -> Self {
+        let told = std::mem::replace(&mut self.message, message.into());
+        self.causes.insert(0, told);
+        self
+    }
+
     /// Adds what to type next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -329,3 +329,12 @@ impl Labs<'_> {
         assert_eq!(self.inside(lab, "box", count), strangers, "{lab}");
     }
 }
+
+#[test]
+fn forks_are_proved_on_a_lab_that_is_made_for_it() {
+    nested_story(|world| {
+        let folder = world.lab("none", "name: none\nnodes: {}\n");
+        world.run(&folder, &["fork", "--prove"]).ok();
+        world.is_empty();
+    });
+}

@@ -48,5 +48,5 @@ pub use console::{ConsoleHub, ConsoleSession};
 pub use engine::{Config, Engine, LAYER_FILE};
 pub use fault::Fault;
 pub use ground::{BaseImage, Ground, GuestGround, HostGround, KitParts, Progress};
-pub use support::{keep_proof, proved_here};
+pub use support::Proofs;
 pub use template::Templates;

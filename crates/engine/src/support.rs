@@ -5,8 +5,10 @@ use crate::engine::Engine;
 use crate::{Fault, KitParts};
 use nestlab_backend::{Backend, BootSpec, Support};
 use nestlab_model::{Accelerator, AcceleratorChoice, Node};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// What was proved, by chain and backend.
@@ -28,23 +30,52 @@ fn key(chain: &str, backend: &dyn Backend) -> String {
     format!("{chain} | {}", backend.name())
 }
 
-/// What a backend was proved to do on this machine since it was booted, with the kernel
-/// and the programs that it has now, by whoever kept that in a file.
-pub fn proved_here(file: &Path, backend: &dyn Backend) -> Option<Support> {
-    let facts: Facts = crate::record::read(file).ok()??;
-    let fact = facts.get(&key(&backend.probe_key(), backend))?;
-    serde_json::from_value(fact.clone()).ok()
-}
+/// What was proved on this machine, kept in a file.
+pub struct Proofs(PathBuf);
 
-/// Keeps in a file what was proved on this machine, beside what is there.
-///
-/// # Errors
-/// It cannot be written.
-pub fn keep_proof(file: &Path, backend: &dyn Backend, support: &Support) -> Result<(), Fault> {
-    let mut facts: Facts = crate::record::read(file).ok().flatten().unwrap_or_default();
-    let fact = serde_json::to_value(support).expect("findings are plain data");
-    facts.insert(key(&backend.probe_key(), backend), fact);
-    crate::record::write(file, &facts)
+impl Proofs {
+    /// Those in a file, which need not be there.
+    pub fn in_file(file: PathBuf) -> Self {
+        Self(file)
+    }
+
+    /// What was proved under a key.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let facts: Facts = crate::record::read(&self.0).ok()??;
+        serde_json::from_value(facts.get(key)?.clone()).ok()
+    }
+
+    /// Keeps what was proved, beside what is there.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn put(&self, key: &str, fact: &impl Serialize) -> Result<(), Fault> {
+        let fact = serde_json::to_value(fact).expect("what is proved is plain data");
+        self.add(&[(key.to_owned(), fact)].into())
+    }
+
+    fn add(&self, facts: &Facts) -> Result<(), Fault> {
+        let mut all: Facts = crate::record::read(&self.0)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        all.extend(facts.clone());
+        crate::record::write(&self.0, &all)
+    }
+
+    /// What a backend was proved to do since this machine was booted, with the kernel and
+    /// the programs that it has now.
+    pub fn support(&self, backend: &dyn Backend) -> Option<Support> {
+        self.get(&key(&backend.probe_key(), backend))
+    }
+
+    /// Keeps what a backend was proved to do.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_support(&self, backend: &dyn Backend, support: &Support) -> Result<(), Fault> {
+        self.put(&key(&backend.probe_key(), backend), support)
+    }
 }
 
 /// What was proved, by chain and backend.
@@ -88,8 +119,8 @@ impl Engine {
             }
             proved.clone()
         };
-        if let Some(path) = self.0.ground.proved_file()
-            && let Err(error) = crate::record::write(&path, &all)
+        if let Some(file) = self.0.ground.proved_file()
+            && let Err(error) = Proofs::in_file(file).add(&all)
         {
             tracing::warn!(%error, "cannot keep what was proved");
         }

@@ -1,6 +1,8 @@
 //! `nestlab fork`: running copies of a lab, as it is at this moment or as a snapshot
 //! keeps it.
 
+mod proof;
+
 use crate::cli::ForkArgs;
 use crate::context::Context;
 use crate::error::Error;
@@ -18,13 +20,19 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(2);
 
 pub fn run(context: &Context, args: ForkArgs) -> Result<u8, Error> {
+    if args.prove {
+        return context.block_on(proof::show(context));
+    }
     let (lab, snapshot) = meant(args.of.as_deref());
     let origin = match lab {
         Some(name) => place::named(&context.dirs()?, name)?,
         None => context.place()?,
     };
-    let forks = origin.register_forks(args.name.as_deref(), usize::from(args.count))?;
     context.block_on(async {
+        if !args.unproved && snapshot.is_none() {
+            proof::ensure(context, &origin).await?;
+        }
+        let forks = origin.register_forks(args.name.as_deref(), usize::from(args.count))?;
         let begun = Instant::now();
         let copied = copy(&origin, &forks, snapshot);
         let woken = join_all(forks.iter().map(|fork| wake(fork, args.new_identity)));

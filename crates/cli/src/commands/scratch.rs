@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::process::Command;
 
+/// Mebibytes of the innermost machine, and what each around it has more.
+const INNERMOST: u32 = 192;
+const AROUND: u32 = 512;
+
 /// The lab, from when its file is written until it is destroyed.
 pub struct ScratchLab {
     folder: PathBuf,
@@ -72,5 +76,46 @@ impl ScratchLab {
                 ),
             )),
         }
+    }
+}
+
+/// The YAML of so many machines, `level-1` and on, each in the one before. The innermost
+/// has as little as boots, and each around it room for what is in it.
+pub fn chain(depth: u32) -> String {
+    let mut text = String::new();
+    for level in 1..=depth {
+        let indent = "  ".repeat(level as usize * 3 - 2);
+        let memory = INNERMOST + AROUND * (depth - level);
+        text.push_str(&format!("{indent}level-{level}:\n"));
+        text.push_str(&format!(
+            "{indent}  image: debian\n{indent}  memory: {memory}MiB\n"
+        ));
+        if level < depth {
+            text.push_str(&format!(
+                "{indent}  nested: true\n{indent}  inside:\n{indent}    nodes:\n"
+            ));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_level_has_the_next_inside() {
+        let expected = "  \
+  level-1:
+    image: debian
+    memory: 704MiB
+    nested: true
+    inside:
+      nodes:
+        level-2:
+          image: debian
+          memory: 192MiB
+";
+        assert_eq!(chain(2), expected);
     }
 }

@@ -1,6 +1,6 @@
 //! `nestlab up`: makes the lab as its file says.
 
-use super::operation;
+use super::{doctor, operation};
 use crate::cli::UpArgs;
 use crate::context::Context;
 use crate::error::{Code, Error};
@@ -38,8 +38,7 @@ async fn bring_up(
     lab: Option<Lab>,
     args: &UpArgs,
 ) -> Result<u8, Error> {
-    let told = foretell(context, place, record, lab.as_ref()).await;
-    let client = supervisor::ensure_running(place, record).await?;
+    let (told, client) = begin(context, place, record, lab.as_ref()).await?;
     // A fork is what it was copied from, whatever has become of the file.
     let layer = match lab {
         Some(lab) => {
@@ -68,7 +67,7 @@ async fn bring_up(
     }
     if !done.outcome.ok {
         if !told {
-            super::doctor::explain(context, &place.dirs).await;
+            doctor::explain(context, &place.dirs).await;
         }
         return Err(operation::failure(
             context,
@@ -90,14 +89,23 @@ async fn bring_up(
     Ok(0)
 }
 
-/// Says what will go wrong, of a lab that does not run; whether there was anything.
-async fn foretell(context: &Context, place: &Place, record: &Record, lab: Option<&Lab>) -> bool {
-    match lab {
+/// Has the lab's supervisor run. Of a lab that does not run yet it is said meanwhile what
+/// will go wrong; the first value tells whether there was anything.
+async fn begin(
+    context: &Context,
+    place: &Place,
+    record: &Record,
+    lab: Option<&Lab>,
+) -> Result<(bool, Client), Error> {
+    let ensured = supervisor::ensure_running(place, record);
+    let (told, client) = match lab {
         Some(lab) if !supervisor::is_running(place, record).await => {
-            super::doctor::foretell(context, &place.dirs, &lab.layer).await
+            let foretold = doctor::foretell(context, &place.dirs, &lab.layer);
+            futures::join!(foretold, ensured)
         }
-        _ => false,
-    }
+        _ => (false, ensured.await),
+    };
+    client.map(|client| (told, client))
 }
 
 /// What the host is told to make.

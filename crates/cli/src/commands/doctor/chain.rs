@@ -1,23 +1,19 @@
 //! Machines in machines, for the sake of finding out how deep it goes here.
 
 use super::{Finding, at, levels};
-use crate::commands::scratch::ScratchLab;
+use crate::commands::scratch::{ScratchLab, chain};
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::supervisor;
 use nestlab_model::NodePath;
 use nestlab_model::doctor::{Check, Verdict};
 
-/// Mebibytes of the innermost machine, and what each around it has more.
-const INNERMOST: u32 = 192;
-const AROUND: u32 = 512;
-
 /// Brings so many levels up, looks into each, and removes them.
 pub async fn examine(context: &Context, depth: u8) -> Result<Vec<Finding>, Error> {
     context.say(&format!(
         "Bringing up {depth} machines, each in the one before"
     ));
-    let lab = ScratchLab::new(&context.dirs()?, "doctor", &nodes(depth.into()))?;
+    let lab = ScratchLab::new(&context.dirs()?, "doctor", &chain(depth.into()))?;
     let looked = lab.during(context, async |lab| {
         let client = supervisor::ensure_running(&lab, lab.known()?).await?;
         levels::examine(&client, &[], None).await
@@ -42,45 +38,5 @@ pub async fn examine(context: &Context, depth: u8) -> Result<Vec<Finding>, Error
                 .mend("The checks above name what is missing; what was written above tells how far it came");
             Ok(at(&NodePath::host(), vec![broken]))
         }
-    }
-}
-
-/// The innermost has as little as boots, and each around it room for what is in it.
-fn nodes(depth: u32) -> String {
-    let mut text = String::new();
-    for level in 1..=depth {
-        let indent = "  ".repeat(level as usize * 3 - 2);
-        let memory = INNERMOST + AROUND * (depth - level);
-        text.push_str(&format!("{indent}level-{level}:\n"));
-        text.push_str(&format!(
-            "{indent}  image: debian\n{indent}  memory: {memory}MiB\n"
-        ));
-        if level < depth {
-            text.push_str(&format!(
-                "{indent}  nested: true\n{indent}  inside:\n{indent}    nodes:\n"
-            ));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_level_has_the_next_inside() {
-        let expected = "  \
-  level-1:
-    image: debian
-    memory: 704MiB
-    nested: true
-    inside:
-      nodes:
-        level-2:
-          image: debian
-          memory: 192MiB
-";
-        assert_eq!(nodes(2), expected);
     }
 }
