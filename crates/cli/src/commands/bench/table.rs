@@ -46,9 +46,23 @@ fn skipped(level: &Level) -> String {
     level.skipped.iter().map(line).collect()
 }
 
-/// The median with its unit, to three digits.
+/// Units of time, and how many a second has.
+const TIMES: [(&str, f64); 4] = [("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9)];
+
+/// The median to three digits; of a time in the largest unit of which it is one at least.
 pub fn value(figure: &Figure) -> String {
-    format!("{} {}", digits(figure.median()), figure.unit)
+    let (number, unit) = readable(figure.median(), &figure.unit);
+    format!("{} {unit}", digits(number))
+}
+
+fn readable(number: f64, unit: &str) -> (f64, &str) {
+    let Some((_, in_a_second)) = TIMES.iter().find(|(name, _)| *name == unit) else {
+        return (number, unit);
+    };
+    let seconds = number / in_a_second;
+    let fitting = TIMES.iter().find(|(_, times)| seconds * times >= 1.0);
+    let (unit, times) = fitting.unwrap_or(&TIMES[TIMES.len() - 1]);
+    (seconds * times, unit)
 }
 
 /// A number to three digits that count, or whole if it has more.
@@ -72,6 +86,14 @@ pub fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_in_a_unit_that_fits() {
+        assert_eq!(readable(20_000.0, "µs"), (20.0, "ms"));
+        assert_eq!(readable(0.5, "s"), (500.0, "ms"));
+        assert_eq!(readable(0.25, "ns"), (0.25, "ns"));
+        assert_eq!(readable(12_345.0, "MiB/s"), (12_345.0, "MiB/s"));
+    }
 
     #[test]
     fn three_digits_count() {

@@ -144,7 +144,12 @@ pub fn rows(found: &[Technology]) -> Vec<Vec<String>> {
             false => "shared".into(),
         }),
         row("sees", &|one| {
-            format!("{} processes, {} CPUs", one.seen.processes, one.seen.cpus)
+            let (processes, cpus) = (one.seen.processes, one.seen.cpus);
+            format!(
+                "{}, {}",
+                counted(processes, "process", "es"),
+                counted(cpus, "CPU", "s")
+            )
         }),
     ];
     let mut ids: Vec<&str> = Vec::new();
@@ -160,6 +165,13 @@ pub fn rows(found: &[Technology]) -> Vec<Vec<String>> {
         })
     }));
     rows
+}
+
+fn counted(number: usize, one: &str, more: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {one}{more}"),
+    }
 }
 
 /// When to choose which.
