@@ -79,6 +79,8 @@ pub enum When {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Write a lab file to begin with
+    Init(InitArgs),
     /// Bring the lab up, or make it as the file says
     Up(UpArgs),
     /// Show the tree: what runs, on what, since when
@@ -137,6 +139,16 @@ pub enum Verb {
 }
 
 #[derive(Debug, Args)]
+pub struct InitArgs {
+    /// What to begin with
+    #[arg(value_name = "STARTER", default_value = "hello")]
+    pub starter: String,
+    /// List the starters, and write nothing
+    #[arg(long)]
+    pub list: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct UpArgs {
     /// Nodes to bring up, with all they need; everything if none is given
     #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
@@ -147,6 +159,10 @@ pub struct UpArgs {
     /// Run no provisioners
     #[arg(long)]
     pub no_provision: bool,
+    /// Bring a new lab up that is made from a starter, without a lab file of your own, and
+    /// print its id; `destroy` removes its file as well
+    #[arg(long, value_name = "NAME", conflicts_with = "paths")]
+    pub starter: Option<String>,
     /// Boot every machine, even if there is a template to start it from
     #[arg(long)]
     pub cold: bool,

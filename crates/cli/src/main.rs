@@ -17,6 +17,7 @@ mod place;
 mod reference;
 mod render;
 mod role;
+mod starters;
 mod supervisor;
 mod sweep;
 mod terminal;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
 
 fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
     match verb {
+        Verb::Init(args) => commands::init::run(context, &args),
         Verb::Up(args) => commands::up::run(context, args),
         Verb::Status => commands::status::run(context),
         Verb::Exec(args) => commands::exec::run(context, args),

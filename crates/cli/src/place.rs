@@ -65,6 +65,20 @@ impl Dirs {
         self.state.join("labs").join(id)
     }
 
+    /// Makes the folder of a lab that has no file of the user's own, and a name for it.
+    pub fn new_starter(&self, kind: &str) -> Result<(PathBuf, String), Error> {
+        private_dir(&self.state)?;
+        private_dir(&self.starters())?;
+        let name = format!("{kind}-{}", &random_id()?[..4]);
+        let folder = self.starters().join(&name);
+        private_dir(&folder)?;
+        Ok((folder, name))
+    }
+
+    fn starters(&self) -> PathBuf {
+        self.state.join("starters")
+    }
+
     /// The folder of a lab's sockets.
     pub fn lab_runtime(&self, id: &str) -> PathBuf {
         self.runtime.join(id)
@@ -320,11 +334,18 @@ impl Place {
 
     /// Forgets a lab that has been destroyed.
     pub fn forget(&self, record: &Record) -> Result<(), Error> {
-        for folder in [
+        let mut folders = vec![
             self.dirs.lab_runtime(&record.id),
             self.dirs.lab_memory(&record.id),
             self.dirs.lab_state(&record.id),
-        ] {
+        ];
+        let starters = fs::canonicalize(self.dirs.starters()).ok();
+        let own = record
+            .file
+            .parent()
+            .filter(|folder| record.fork_of.is_none() && folder.parent() == starters.as_deref());
+        folders.extend(own.map(Path::to_owned));
+        for folder in folders {
             match fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     let what = format!("Cannot remove `{}`", folder.display());
@@ -392,6 +413,18 @@ pub fn named(dirs: &Dirs, name: &str) -> Result<Place, Error> {
         dirs: dirs.clone(),
         file: record.file.clone(),
         record: Some(record),
+    })
+}
+
+/// The lab of a file.
+pub fn of_file(dirs: &Dirs, file: &Path) -> Result<Place, Error> {
+    let file = canonical(file)?;
+    let mut records = dirs.records().into_iter();
+    let record = records.find(|record| record.is_of(&file));
+    Ok(Place {
+        dirs: dirs.clone(),
+        file,
+        record,
     })
 }
 

@@ -117,3 +117,24 @@ fn what_this_machine_lacks_explains_why_nothing_comes_up() {
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
 }
+
+#[test]
+fn a_lab_may_begin_with_a_starter() {
+    let world = World::new();
+    let folder = world.path().join("my-first");
+    std::fs::create_dir(&folder).unwrap();
+    world.run(&folder, &["init", "consul-ha"]).ok();
+    world.run(&folder, &["validate"]).ok();
+    world.run(&folder, &["init"]).exits_with(2);
+    world.run(&folder, &["init", "nothing"]).exits_with(2);
+
+    let up = world.run(&folder, &["up", "--starter", "hello"]).ok();
+    let id = up.stdout.trim();
+    let arguments = ["ssh", "-l", id, "hello", "-c", "hostname"];
+    let said = world.run(&folder, &arguments).ok().stdout;
+    assert_eq!(said.trim(), "hello");
+    world.run(&folder, &["-l", id, "destroy", "--yes"]).ok();
+    let starters = world.path().join("state/nestlab/starters");
+    assert_eq!(std::fs::read_dir(starters).unwrap().count(), 0);
+    world.is_empty();
+}

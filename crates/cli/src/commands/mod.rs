@@ -11,6 +11,7 @@ pub mod exec;
 pub mod fork;
 pub mod halt;
 pub mod image;
+pub mod init;
 pub mod logs;
 pub mod ls;
 pub mod net;

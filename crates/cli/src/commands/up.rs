@@ -5,7 +5,8 @@ use crate::cli::UpArgs;
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::output;
-use crate::place::{Place, Record};
+use crate::place::{self, Place, Record};
+use crate::starters::{self, Starter};
 use crate::supervisor;
 use nestlab_api::client::Client;
 use nestlab_api::message::{ImageSource, LayerSpec, ProvisionChoice, UpRequest};
@@ -14,7 +15,10 @@ use std::fs::File;
 use std::process::Stdio;
 
 pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
-    let mut place = context.place()?;
+    let mut place = match &args.starter {
+        Some(name) => begun(context, name)?,
+        None => context.place()?,
+    };
     if let Some(record) = place.record.clone().filter(|r| r.fork_of.is_some()) {
         return match args.no_wait {
             true => in_background(context, &place, &record, &args),
@@ -25,10 +29,23 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
     let lab = context.load(&file)?;
     check_paths(&lab.layer, &args.paths)?;
     let record = place.register(lab.name.as_str())?;
+    if args.starter.is_some() && !context.global.json {
+        // Before anything can go wrong: without it nobody would know what to destroy.
+        output::data(&format!("{}\n", record.id));
+    }
     if args.no_wait {
         return in_background(context, &place, &record, &args);
     }
     context.block_on(bring_up(context, &place, &record, Some(lab), &args))
+}
+
+/// The lab of a starter, in a folder of its own.
+fn begun(context: &Context, starter: &str) -> Result<Place, Error> {
+    let starter = Starter::named(starter)?;
+    let dirs = context.dirs()?;
+    let (folder, name) = dirs.new_starter(starter.name)?;
+    starter.write(&folder, &name)?;
+    place::of_file(&dirs, &folder.join(starters::FILE))
 }
 
 async fn bring_up(
