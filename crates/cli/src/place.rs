@@ -4,219 +4,24 @@
 //! went, by its name. The record in the state folder binds the two to a random
 //! id, which names everything that the lab makes on this machine.
 
+mod dirs;
+mod record;
+
+pub use dirs::{Dirs, existing, private_dir};
+pub use record::Record;
+
 use crate::cli::Global;
 use crate::error::{Code, Error};
 use nestlab_api::client::Client;
-use nestlab_model::ByteSize;
-use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
+use record::{RECORD_VERSION, now, random_id};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The names a lab file may have.
 const FILE_NAMES: [&str; 2] = ["nestlab.yaml", "nestlab.yml"];
 
 /// Names the lab that is meant where no option does.
 pub const LAB_VARIABLE: &str = "NESTLAB_LAB";
-
-/// The version of [`Record`]. Raised when an old reader would misunderstand.
-const RECORD_VERSION: u32 = 1;
-
-/// Longest runtime folder: what a socket path (108 bytes, unix(7)) leaves
-/// when the engine's own names follow.
-const MAX_RUNTIME: usize = 64;
-
-/// The folders of this user on this machine.
-#[derive(Debug, Clone)]
-pub struct Dirs {
-    /// Records of labs, and all that must outlive a reboot.
-    pub state: PathBuf,
-    /// Images.
-    pub store: PathBuf,
-    /// Sockets.
-    pub runtime: PathBuf,
-    /// Memory of machines, on a tmpfs.
-    pub memory: PathBuf,
-    /// What templates may take in the store.
-    pub template_budget: ByteSize,
-}
-
-impl Dirs {
-    /// From the environment, as the XDG base directory specification says.
-    pub fn from_env() -> Result<Self, Error> {
-        let state = xdg("XDG_STATE_HOME", ".local/state")?.join("nestlab");
-        let store = match absolute("NESTLAB_STORE") {
-            Some(store) => store,
-            None => xdg("XDG_DATA_HOME", ".local/share")?.join("nestlab/store"),
-        };
-        Ok(Self {
-            state,
-            store,
-            runtime: runtime_dir(),
-            memory: PathBuf::from(format!("/dev/shm/nestlab-{}", user_id())),
-            template_budget: template_budget()?,
-        })
-    }
-
-    /// The folder of a lab's state.
-    pub fn lab_state(&self, id: &str) -> PathBuf {
-        self.state.join("labs").join(id)
-    }
-
-    /// Makes the folder of a lab that has no file of the user's own, and a name for it.
-    pub fn new_starter(&self, kind: &str) -> Result<(PathBuf, String), Error> {
-        private_dir(&self.state)?;
-        private_dir(&self.starters())?;
-        let name = format!("{kind}-{}", &random_id()?[..4]);
-        let folder = self.starters().join(&name);
-        private_dir(&folder)?;
-        Ok((folder, name))
-    }
-
-    fn starters(&self) -> PathBuf {
-        self.state.join("starters")
-    }
-
-    /// The folder of a lab's sockets.
-    pub fn lab_runtime(&self, id: &str) -> PathBuf {
-        self.runtime.join(id)
-    }
-
-    /// The folder of the memory of a lab's machines.
-    pub fn lab_memory(&self, id: &str) -> PathBuf {
-        self.memory.join(id)
-    }
-
-    /// The socket of a lab's supervisor.
-    pub fn socket(&self, id: &str) -> PathBuf {
-        self.lab_runtime(id).join("s.sock")
-    }
-
-    /// Keeps others from adding records until it is dropped.
-    pub fn lock_records(&self) -> Result<File, Error> {
-        private_dir(&self.state)?;
-        let lock =
-            File::create(self.state.join("labs.lock")).and_then(|lock| lock.lock().map(|()| lock));
-        lock.map_err(|error| Error::caused("Cannot lock the records of labs", &error))
-    }
-
-    /// Every lab known here, by name. Records that cannot be read are left out.
-    pub fn records(&self) -> Vec<Record> {
-        let Ok(entries) = fs::read_dir(self.state.join("labs")) else {
-            return Vec::new();
-        };
-        let mut records: Vec<Record> = entries
-            .flatten()
-            .filter_map(|entry| Record::read(&entry.path()))
-            .collect();
-        records.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        records
-    }
-}
-
-/// What templates may take on disk: `NESTLAB_TEMPLATES`, as `8GiB`, or `0` for none.
-fn template_budget() -> Result<ByteSize, Error> {
-    const VARIABLE: &str = "NESTLAB_TEMPLATES";
-    let Ok(text) = std::env::var(VARIABLE) else {
-        return Ok(ByteSize::gib(4));
-    };
-    if text == "0" {
-        return Ok(ByteSize::bytes(0));
-    }
-    text.parse().map_err(|error| {
-        let message = format!("{VARIABLE}={text}: {error}");
-        Error::new(Code::Usage, message).hint("Give a size such as `8GiB`, or `0` for no templates")
-    })
-}
-
-/// A folder named by a variable, if it is absolute.
-fn absolute(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-}
-
-fn xdg(variable: &str, below_home: &str) -> Result<PathBuf, Error> {
-    let home = || absolute("HOME").map(|home| home.join(below_home));
-    absolute(variable).or_else(home).ok_or_else(|| {
-        Error::new(
-            Code::Usage,
-            format!("Neither {variable} nor HOME names a folder"),
-        )
-        .hint("Set HOME to your home folder")
-    })
-}
-
-fn user_id() -> u32 {
-    fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid())
-}
-
-fn runtime_dir() -> PathBuf {
-    let uid = user_id();
-    let short = |dir: &PathBuf| dir.as_os_str().len() <= MAX_RUNTIME;
-    let xdg = absolute("XDG_RUNTIME_DIR").filter(|dir| dir.is_dir());
-    if let Some(dir) = xdg.map(|dir| dir.join("nestlab")).filter(short) {
-        return dir;
-    }
-    if uid == 0 && Path::new("/run").is_dir() {
-        return PathBuf::from("/run/nestlab-0");
-    }
-    PathBuf::from(format!("/tmp/nestlab-{uid}"))
-}
-
-/// What is written down about a lab.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// [`RECORD_VERSION`].
-    pub version: u32,
-    /// Eight random hexadecimal digits.
-    pub id: String,
-    /// The lab's name.
-    pub name: String,
-    /// Its file, without symbolic links.
-    pub file: PathBuf,
-    /// When it was first brought up, in seconds since 1970.
-    pub created: u64,
-    /// The name of the lab that it was forked from. The file is that lab's, then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fork_of: Option<String>,
-}
-
-impl Record {
-    /// Whether it is the lab that a file makes.
-    fn is_of(&self, file: &Path) -> bool {
-        self.file == file && self.fork_of.is_none()
-    }
-
-    fn read(folder: &Path) -> Option<Self> {
-        let text = fs::read_to_string(folder.join("lab.json")).ok()?;
-        let record: Self = serde_json::from_str(&text).ok()?;
-        let fits = record.version <= RECORD_VERSION
-            && folder
-                .file_name()
-                .is_some_and(|name| name == record.id.as_str());
-        fits.then_some(record)
-    }
-
-    /// Writes the record in one step: a reader sees the old one or this one.
-    fn write(&self, dirs: &Dirs) -> Result<(), Error> {
-        let folder = dirs.lab_state(&self.id);
-        private_dir(&folder)?;
-        let path = folder.join("lab.json");
-        let fail = |error: std::io::Error| {
-            Error::caused(format!("Cannot write `{}`", path.display()), &error)
-        };
-        let mut file = tempfile::NamedTempFile::new_in(&folder).map_err(fail)?;
-        let text = serde_json::to_string_pretty(self).map_err(|error| fail(error.into()))?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(fail)?;
-        file.persist(&path).map_err(|error| fail(error.error))?;
-        Ok(())
-    }
-}
 
 /// The lab that a command line means.
 #[derive(Debug, Clone)]
@@ -470,34 +275,6 @@ fn canonical(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// The folder itself, or the one that it would be made in.
-pub fn existing(folder: &Path) -> &Path {
-    let mut above = folder.ancestors();
-    above.find(|path| path.exists()).unwrap_or(folder)
-}
-
-/// Makes a folder that only we may enter, with those above it.
-pub fn private_dir(path: &Path) -> Result<(), Error> {
-    nestlab_sys::dir::make_private(path).map_err(|error| {
-        let message = format!("Cannot make the folder `{}`", path.display());
-        Error::caused(message, &error).code(Code::Needs)
-    })
-}
-
-fn random_id() -> Result<String, Error> {
-    let mut bytes = [0; 4];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|error| Error::caused("Cannot read /dev/urandom", &error))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -522,7 +299,7 @@ mod tests {
                 store: base.join("store"),
                 runtime: base.join("run"),
                 memory: base.join("memory"),
-                template_budget: ByteSize::bytes(0),
+                template_budget: nestlab_model::ByteSize::bytes(0),
             };
             let record = dirs
                 .records()

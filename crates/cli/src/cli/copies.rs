@@ -1,0 +1,74 @@
+//! Verbs that copy a lab, or keep it as it is.
+
+use crate::complete;
+use clap::{Args, Subcommand};
+use clap_complete::ArgValueCompleter;
+
+#[derive(Debug, Args)]
+pub struct ForkArgs {
+    /// The lab to copy, by name or id; the one of the lab file if none is given.
+    /// With a snapshot of it, what that keeps is copied
+    #[arg(value_name = "LAB[@SNAPSHOT]", add = ArgValueCompleter::new(complete::labs))]
+    pub of: Option<String>,
+    /// How many copies to make
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub count: u8,
+    /// The name of the copy; of several, it is followed by a number
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Give every node of the copy a new machine-id and new ssh host keys
+    #[arg(long)]
+    pub new_identity: bool,
+    /// Do not try first, on a lab that is made for it, whether machines that run others under
+    /// KVM can be copied on this machine
+    #[arg(long)]
+    pub unproved: bool,
+    /// Try that, whatever machines run under, and copy nothing
+    #[arg(long, conflicts_with_all = ["of", "count", "name", "new_identity", "unproved", "argv"])]
+    pub prove: bool,
+    /// Run a program in the copy's network, with NESTLAB_LAB set to its name, and
+    /// destroy the copy afterwards; exits as the program did
+    #[arg(value_name = "CMD", last = true, conflicts_with = "count")]
+    pub argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    #[command(subcommand)]
+    pub verb: SnapshotVerb,
+}
+
+/// What to do with snapshots.
+#[derive(Debug, Subcommand)]
+pub enum SnapshotVerb {
+    /// Keep memory, disks and network of every level as they are at this moment
+    Save {
+        /// Its name; `snapshot-1` and on if none is given
+        name: Option<String>,
+        /// Compress its memory: it takes less of the disk, and longer to restore
+        #[arg(long)]
+        compress: bool,
+    },
+    /// List the lab's snapshots
+    #[command(alias = "ls")]
+    List,
+    /// Make the lab what it was; what it has become since is lost
+    Restore {
+        /// The snapshot
+        #[arg(add = ArgValueCompleter::new(complete::snapshots))]
+        name: String,
+    },
+    /// Forget a snapshot
+    #[command(alias = "rm")]
+    Delete {
+        /// The snapshots
+        #[arg(value_name = "NAME", required = true, add = ArgValueCompleter::new(complete::snapshots))]
+        names: Vec<String>,
+    },
+    /// Show what a snapshot keeps
+    Inspect {
+        /// The snapshot
+        #[arg(add = ArgValueCompleter::new(complete::snapshots))]
+        name: String,
+    },
+}

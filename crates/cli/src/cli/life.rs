@@ -1,0 +1,85 @@
+//! Verbs by which labs come, stand still and go.
+
+use crate::complete;
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+use nestlab_model::NodePath;
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// What to begin with
+    #[arg(value_name = "STARTER", default_value = "hello")]
+    pub starter: String,
+    /// List the starters, and write nothing
+    #[arg(long)]
+    pub list: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Nodes to bring up, with all they need; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Run every provisioner again, even those that have run
+    #[arg(long, overrides_with = "no_provision")]
+    pub provision: bool,
+    /// Run no provisioners
+    #[arg(long)]
+    pub no_provision: bool,
+    /// Bring a new lab up that is made from a starter, without a lab file of your own, and
+    /// print its id; `destroy` removes its file as well
+    #[arg(long, value_name = "NAME", conflicts_with = "paths")]
+    pub starter: Option<String>,
+    /// Boot every machine, even if there is a template to start it from
+    #[arg(long)]
+    pub cold: bool,
+    /// Wait until everything is ready (the default)
+    #[arg(long, overrides_with = "no_wait")]
+    pub wait: bool,
+    /// Go on in the background; `nestlab wait` waits
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Nodes meant, with all inside them; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+}
+
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// Nodes to halt with all inside them; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Keep the memory as well: the next `up` goes on from there, a plain `halt` drops it
+    #[arg(short, long, conflicts_with_all = ["force", "timeout"])]
+    pub save: bool,
+    /// Pull the plug at once
+    #[arg(short, long)]
+    pub force: bool,
+    /// Pull the plug after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    /// Nodes to remove with all inside them; the whole lab if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Do not ask
+    #[arg(short = 'f', long = "yes", alias = "force", short_alias = 'y')]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Nodes to wait for; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
