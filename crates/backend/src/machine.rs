@@ -308,6 +308,10 @@ pub enum BackendError {
         /// Its words.
         message: String,
     },
+    /// A machine inside it, which Nestlab did not start, was in the middle of its
+    /// work at every look: a state saved then does not load.
+    #[error("A machine inside it, which Nestlab did not start, gave it no moment of rest")]
+    Restless,
     /// A system call did not work.
     #[error("Cannot {action}")]
     Io {

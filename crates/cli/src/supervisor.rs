@@ -5,7 +5,7 @@
 //! lock, the loser leaves, and both verbs meet the winner at the socket.
 
 use crate::error::{Code, Error};
-use crate::place::{Place, Record, private_dir};
+use crate::place::{Place, Record};
 use nestlab_api::client::Client;
 use nestlab_sys::process::{ProcessId, Signal};
 use std::fs::{self, File, OpenOptions};
@@ -35,8 +35,7 @@ pub async fn ensure_running(place: &Place, record: &Record) -> Result<Client, Er
     if answers(&client).await {
         return Ok(client);
     }
-    private_dir(&place.dirs.runtime)?;
-    private_dir(&place.dirs.lab_runtime(&record.id))?;
+    place.dirs.claim(&record.id)?;
     let log = place.dirs.lab_state(&record.id).join("supervisor.log");
     let mut child = spawn(place, record, &log)?;
     let deadline = Instant::now() + START_DEADLINE;

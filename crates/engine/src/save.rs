@@ -15,7 +15,7 @@ use crate::memory::{self, Rest};
 use crate::pause::{Whom, Why, has_inside, wake};
 use crate::record::NodeRecord;
 use crate::{Fault, disks};
-use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
+use nestlab_backend::{BackendError, Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -284,8 +284,13 @@ async fn write_state(
     let cannot = || format!("Cannot save node `{}`; it goes on", cell.path);
     let saved = live.machine.save(&part, contents).await;
     saved.map_err(|error| {
-        Fault::caused(cannot(), &error)
-            .with_hint("It takes as much disk space as the guest has used of its memory")
+        let hint = match error {
+            BackendError::Restless => {
+                "Try again, or give what restarts inside it all the time a rest"
+            }
+            _ => "It takes as much disk space as the guest has used of its memory",
+        };
+        Fault::caused(cannot(), &error).with_hint(hint)
     })?;
     if rest == Rest::Disk {
         nestlab_sys::disk::sync(&part).map_err(Fault::io(cannot()))?;

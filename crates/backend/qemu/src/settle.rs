@@ -53,11 +53,7 @@ where
         tokio::time::sleep(MOMENT).await;
         machine.pause().await?;
     }
-    Err(BackendError::Refused {
-        command: "save".into(),
-        message: "a machine inside it, which Nestlab did not start, gave it no moment of rest"
-            .into(),
-    })
+    Err(BackendError::Restless)
 }
 
 async fn is_in_the_middle(state: &Path) -> Result<bool, BackendError> {

@@ -11,6 +11,11 @@ use std::path::{Path, PathBuf};
 /// when the engine's own names follow.
 const MAX_RUNTIME: usize = 64;
 
+/// In a lab's folders outside its state: a symbolic link to that state. Sockets and
+/// memory are in places which all of a user's state folders share, and this tells
+/// whose they are. No node can have this name.
+const OWNER: &str = ".state";
+
 /// The folders of this user on this machine.
 #[derive(Debug, Clone)]
 pub struct Dirs {
@@ -70,6 +75,33 @@ impl Dirs {
     /// The folder of the memory of a lab's machines.
     pub fn lab_memory(&self, id: &str) -> PathBuf {
         self.memory.join(id)
+    }
+
+    /// Makes a lab's folders outside its state, and writes into them whose they are.
+    pub fn claim(&self, id: &str) -> Result<(), Error> {
+        let state = self.lab_state(id);
+        let claim = |folder: PathBuf| {
+            private_dir(&folder)?;
+            match std::os::unix::fs::symlink(&state, folder.join(OWNER)) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    let message = format!("Cannot write to `{}`", folder.display());
+                    Err(Error::caused(message, &error).code(Code::Needs))
+                }
+                _ => Ok(()),
+            }
+        };
+        private_dir(&self.runtime)?;
+        claim(self.lab_runtime(id))?;
+        // A machine without room for it there has its memory in private.
+        let _ = private_dir(&self.memory).and_then(|()| claim(self.lab_memory(id)));
+        Ok(())
+    }
+
+    /// Whether a folder of a lab's is that of a lab in another state folder, which
+    /// still knows it.
+    pub fn is_of_others(&self, folder: &Path) -> bool {
+        fs::read_link(folder.join(OWNER))
+            .is_ok_and(|state| !state.starts_with(&self.state) && state.exists())
     }
 
     /// The socket of a lab's supervisor.

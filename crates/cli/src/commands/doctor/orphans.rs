@@ -90,8 +90,9 @@ fn tell(context: &Context, found: &[Orphan]) {
 }
 
 /// What has the id of no lab that is known here. Sockets and memory are in places that
-/// several of a user's state folders share (another XDG_STATE_HOME): as long as a
-/// process belongs to them that is of none of our labs, they are not ours to judge.
+/// several of a user's state folders share (another XDG_STATE_HOME): those of labs that
+/// another one knows are not ours to judge, nor are those of processes that nothing binds
+/// to our own.
 fn find(dirs: &Dirs) -> Vec<Orphan> {
     // Whoever makes a lab holds it: a folder without a record is not half-made then.
     let _alone = dirs.state.exists().then(|| dirs.lock_records());
@@ -107,6 +108,9 @@ fn find(dirs: &Dirs) -> Vec<Orphan> {
     let orphan = |id: String| {
         let of_it = places.iter().map(|place| place.join(&id));
         let folders: Vec<_> = of_it.filter(|folder| folder.exists()).collect();
+        if folders.iter().any(|folder| dirs.is_of_others(folder)) {
+            return None;
+        }
         let processes = sweep::processes(&id);
         let ours = processes.is_empty()
             || folders.iter().any(|folder| folder.starts_with(&places[0]))
@@ -151,5 +155,25 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].folders, [half, socket]);
         assert_eq!(check(&dirs).verdict, Verdict::Degraded);
+    }
+
+    #[test]
+    fn what_another_state_folder_knows_is_left_alone() {
+        let world = tempfile::tempdir().unwrap();
+        let dirs = |name: &str| Dirs {
+            state: world.path().join(name),
+            store: world.path().join("store"),
+            runtime: world.path().join("run"),
+            memory: world.path().join("memory"),
+            template_budget: nestlab_model::ByteSize::gib(0),
+        };
+        let (ours, theirs) = (dirs("ours"), dirs("theirs"));
+        std::fs::create_dir_all(theirs.lab_state("0badcafe")).unwrap();
+        theirs.claim("0badcafe").unwrap();
+        theirs.claim("0badcafe").unwrap();
+        assert_eq!(find(&ours), []);
+        std::fs::remove_dir_all(&theirs.state).unwrap();
+        let folders = [ours.lab_runtime("0badcafe"), ours.lab_memory("0badcafe")];
+        assert_eq!(find(&ours)[0].folders, folders);
     }
 }
