@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod bare;
 pub mod clock;
 pub mod cow;
+pub mod detached;
 pub mod dir;
 pub mod disk;
 pub mod echo;

@@ -60,6 +60,74 @@ pub fn device(source: &Path, target: &Path, kind: &str, read_only: bool) -> io::
     nix::mount::mount(Some(source), target, Some(kind), flags, NONE).map_err(io::Error::from)
 }
 
+/// Gives the calling thread a mount namespace of its own; what it mounts is seen by no
+/// other. For a process with one thread.
+///
+/// # Errors
+/// As unshare(2), mount(2).
+pub fn own_namespace() -> io::Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    make_private()
+}
+
+/// Mounts an empty tmpfs of at most `size` bytes that everybody may enter and that device
+/// nodes work in.
+///
+/// # Errors
+/// As mount(2).
+pub fn stage(target: &Path, size: u64) -> io::Result<()> {
+    let options = format!("mode=0755,size={size}");
+    let (name, kind) = (Some("nestlab"), Some("tmpfs"));
+    nix::mount::mount(
+        name,
+        target,
+        kind,
+        MsFlags::MS_NOSUID,
+        Some(options.as_str()),
+    )
+    .map_err(io::Error::from)
+}
+
+/// Mounts `lower` with what is changed of it kept in `upper`; `work` is an empty folder
+/// beside that. `as_user` is for whoever is root of a user namespace only: the overlay's
+/// own attributes are the user's then.
+///
+/// # Errors
+/// As mount(2): in a user namespace Linux 5.11 is needed.
+pub fn overlay(
+    lower: &Path,
+    upper: &Path,
+    work: &Path,
+    target: &Path,
+    as_user: bool,
+) -> io::Result<()> {
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}{}",
+        lower.display(),
+        upper.display(),
+        work.display(),
+        if as_user { ",userxattr" } else { "" },
+    );
+    let (name, kind) = (Some("overlay"), Some("overlay"));
+    nix::mount::mount(name, target, kind, MsFlags::empty(), Some(options.as_str()))
+        .map_err(io::Error::from)
+}
+
+/// Makes a node of a character device that only its owner may use.
+///
+/// # Errors
+/// As mknod(2): only root of the machine may.
+pub fn character_device(at: &Path, device: u64) -> io::Result<()> {
+    use nix::sys::stat::{Mode, SFlag, mknod};
+    mknod(at, SFlag::S_IFCHR, Mode::S_IRUSR | Mode::S_IWUSR, device).map_err(io::Error::from)
+}
+
+/// Major and minor number of a device.
+pub fn device_numbers(device: u64) -> (u64, u64) {
+    use nix::sys::stat::{major, minor};
+    (major(device), minor(device))
+}
+
 /// Takes a mount away, now for new users and later for those inside. Nothing
 /// mounted there is no error.
 ///

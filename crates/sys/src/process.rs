@@ -146,6 +146,30 @@ pub fn detach(command: &mut tokio::process::Command) {
     }
 }
 
+/// Gives a command open files of ours, which it finds as its descriptors 3, 4 and on.
+pub fn hand_down<const COUNT: usize>(
+    command: &mut tokio::process::Command,
+    files: [OwnedFd; COUNT],
+) {
+    // SAFETY: between fork and exec this makes system calls and allocates nothing. The
+    // copies are numbered apart from the places that they go to, and belong to nobody
+    // else in that process.
+    unsafe {
+        command.pre_exec(move || {
+            let mut copies = [-1; COUNT];
+            for (copy, file) in copies.iter_mut().zip(&files) {
+                *copy = nix::libc::fcntl(file.as_raw_fd(), nix::libc::F_DUPFD_CLOEXEC, 64);
+            }
+            for (place, copy) in (3..).zip(copies) {
+                if nix::libc::dup2(copy, place) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
 /// Has a command be killed when we end, however we end. The kernel goes by the
 /// thread that spawns (prctl(2), PR_SET_PDEATHSIG): call it on one that lives as
 /// long as the command is meant to, such as a runtime's worker.

@@ -2,7 +2,29 @@
 
 use std::io;
 use std::net::UdpSocket;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
+use std::os::unix::net::UnixListener;
+
+/// The first descriptor behind the standard ones.
+const INHERITED: RawFd = 3;
+
+/// Takes the listening socket that this process was started with as its first descriptor
+/// behind the standard ones; no program started from here has it. To be called once.
+///
+/// # Errors
+/// There is none.
+pub fn inherited_listener() -> io::Result<UnixListener> {
+    // SAFETY: fcntl takes three numbers; a descriptor that is not open is an error.
+    let closed = unsafe { nix::libc::fcntl(INHERITED, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC) };
+    if closed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, as was just seen, and was given to us by whoever started us.
+    let listener = unsafe { UnixListener::from_raw_fd(INHERITED) };
+    listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
 
 /// Has datagrams refused rather than split when they exceed an MTU on the way
 /// (ip(7), IP_MTU_DISCOVER). That is how an MTU is proved.

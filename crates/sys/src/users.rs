@@ -23,6 +23,12 @@ pub fn is_root() -> bool {
     own_uid() == 0
 }
 
+/// Whether all users of the machine are users here: it is in no user namespace.
+pub fn has_all_ids() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    is_root() && map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// The number of the user that this process acts as.
 pub fn own_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
