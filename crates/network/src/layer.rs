@@ -88,11 +88,7 @@ impl LayerNetwork {
         node: &NodeName,
         network: &NetworkName,
     ) -> Result<String, NetworkError> {
-        let network = self
-            .networks
-            .iter()
-            .find(|known| known.name == *network)
-            .ok_or_else(|| NetworkError::NoNetwork(network.to_string()))?;
+        let network = self.network(network)?;
         let tap = tap_name(&self.tag, node, &network.name);
         let found = self.interfaces().await?;
         let found = found.iter().find(|interface| interface.name == tap);
@@ -142,13 +138,27 @@ impl LayerNetwork {
         program::ip_batch(self.place.namespaces(), &batch, action).await
     }
 
-    async fn interfaces(&self) -> Result<Vec<Interface>, NetworkError> {
+    pub(crate) fn network(&self, name: &NetworkName) -> Result<&Network, NetworkError> {
+        let mut networks = self.networks.iter();
+        let found = networks.find(|known| known.name == *name);
+        found.ok_or_else(|| NetworkError::NoNetwork(name.to_string()))
+    }
+
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    pub(crate) fn namespaces(&self) -> Option<&Namespaces> {
+        self.place.namespaces()
+    }
+
+    pub(crate) async fn interfaces(&self) -> Result<Vec<Interface>, NetworkError> {
         interfaces(self.place.namespaces()).await
     }
 
     /// Keeps IPv6, which is not offered, off an interface of ours. A lab's
     /// namespace has it off altogether.
-    fn quiet(&self, interface: &str) {
+    pub(crate) fn quiet(&self, interface: &str) {
         if matches!(self.place, Place::Machine) {
             let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
             let _ = fs::write(path, "1");
@@ -211,6 +221,10 @@ fn prepare_machine() -> Result<(), NetworkError> {
         }
     }
     let path = "/proc/sys/net/ipv4/ip_forward";
+    // A container's has been set from outside, and may not be written.
+    if fs::read_to_string(path).is_ok_and(|value| value.trim() == "1") {
+        return Ok(());
+    }
     fs::write(path, "1").map_err(NetworkError::io(format!("write {path}")))
 }
 

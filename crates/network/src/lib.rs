@@ -6,6 +6,7 @@
 //! the lab's own namespaces, so nothing of this machine's own interfaces,
 //! routes, rules or settings is ever touched. Called by the engine.
 
+mod cable;
 mod error;
 mod gateway;
 mod hosts;
@@ -14,6 +15,7 @@ mod namespace;
 mod plan;
 mod program;
 
+pub use cable::Cable;
 pub use error::NetworkError;
 pub use gateway::Gateway;
 pub use hosts::hosts;

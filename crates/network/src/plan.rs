@@ -159,7 +159,7 @@ pub(crate) fn tap_lines(
     batch
 }
 
-fn line(batch: &mut String, text: std::fmt::Arguments<'_>) {
+pub(crate) fn line(batch: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(batch, "{text}");
 }
 

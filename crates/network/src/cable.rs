@@ -1,0 +1,94 @@
+//! A container's attachment to a network: a pair of interfaces, one a port of the bridge,
+//! the other in the container's own network.
+
+use crate::layer::LayerNetwork;
+use crate::plan::{self, bridge_name, tap_alias, tap_name};
+use crate::{NetworkError, program};
+use ipnet::IpNet;
+use nestlab_model::{Mac, NetworkName, NodeName};
+use nestlab_sys::namespace::Namespaces;
+use std::net::IpAddr;
+
+/// An interface that a container is to have.
+#[derive(Debug, Clone)]
+pub struct Cable<'a> {
+    /// The network on whose bridge the other end is.
+    pub network: &'a NetworkName,
+    /// Its name in the container.
+    pub interface: &'a str,
+    /// Its Ethernet address.
+    pub mac: Mac,
+    /// Its address, with the subnet's prefix length.
+    pub address: IpNet,
+    /// Where it sends what is for nobody near.
+    pub gateway: Option<IpAddr>,
+}
+
+impl LayerNetwork {
+    /// Gives a container, by one of its processes, an interface on a network. An
+    /// earlier one of the same node on that network is gone then. Idempotent.
+    ///
+    /// # Errors
+    /// The layer has no such network; the process is gone; `ip` refuses.
+    pub async fn plug(
+        &self,
+        node: &NodeName,
+        cable: &Cable<'_>,
+        process: u32,
+    ) -> Result<(), NetworkError> {
+        let action = format!("plug `{node}` into network `{}`", cable.network);
+        let network = self.network(cable.network)?;
+        let inside = Namespaces::network_of_process(process).map_err(NetworkError::io(format!(
+            "{action}: open the container's network"
+        )))?;
+        let inside = Some(&inside);
+        let known = crate::layer::interfaces(inside).await?;
+        if !known.iter().any(|known| known.name == cable.interface) {
+            let port = tap_name(self.tag(), node, &network.name);
+            let old = self.interfaces().await?;
+            let mut batch = String::new();
+            if old.iter().any(|old| old.name == port) {
+                plan::line(&mut batch, format_args!("link del dev {port}"));
+            }
+            let alias = tap_alias(self.tag(), node.as_str(), network.name.as_str());
+            let bridge = bridge_name(self.tag(), &network.name);
+            let (mtu, mac, name) = (network.mtu, cable.mac, cable.interface);
+            plan::line(
+                &mut batch,
+                format_args!(
+                    "link add {port} mtu {mtu} type veth peer name {name} mtu {mtu} address {mac} netns {process}"
+                ),
+            );
+            plan::line(
+                &mut batch,
+                format_args!("link set dev {port} alias {alias}"),
+            );
+            plan::line(
+                &mut batch,
+                format_args!("link set dev {port} master {bridge} up"),
+            );
+            program::ip_batch(self.namespaces(), &batch, &action).await?;
+            self.quiet(&port);
+        }
+        program::ip_batch(inside, &settings(cable), &action).await
+    }
+}
+
+/// What is said in the container's own network.
+fn settings(cable: &Cable<'_>) -> String {
+    let mut batch = String::new();
+    let (name, address) = (cable.interface, cable.address);
+    plan::line(&mut batch, format_args!("link set dev lo up"));
+    plan::line(
+        &mut batch,
+        format_args!("addr replace {address} dev {name}"),
+    );
+    plan::line(&mut batch, format_args!("link set dev {name} up"));
+    if let Some(gateway) = cable.gateway {
+        plan::line(
+            &mut batch,
+            format_args!("route replace default via {gateway}"),
+        );
+    }
+    batch
+}
