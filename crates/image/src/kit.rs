@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! bin/nestlab            the agent: the same program as on the host
+//! bin/nestlab-init       the first program of a container
 //! boot/{vmlinux,initramfs}
 //! lib/modules/VERSION/   the kernel's modules
 //! lib/                   the loader and libraries of what follows
@@ -27,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Raised when the same parts are put together differently.
-const BUILDER: &str = "nestlab-kit-3";
+const BUILDER: &str = "nestlab-kit-4";
 
 /// A file of a kit whose time is when the kit was last asked for.
 const LAST_ASKED: &str = "last-asked";
@@ -52,6 +53,8 @@ pub struct Kit {
     pub kernel: PathBuf,
     /// The initramfs with the init.
     pub initramfs: PathBuf,
+    /// The folder with all that is on the disk.
+    pub tree: PathBuf,
     /// The kernel's release, as `uname -r` gives it.
     pub kernel_version: String,
 }
@@ -69,6 +72,7 @@ impl Kit {
             disk: folder.join("kit.ext4"),
             kernel: folder.join("vmlinux"),
             initramfs: folder.join("initramfs"),
+            tree: folder.join("tree"),
             kernel_version: version.trim().to_owned(),
         })
     }
@@ -193,11 +197,13 @@ async fn compose(base: &Path, sources: &KitSources, scratch: &Path) -> Result<()
     let init = std::fs::read(&sources.init)
         .map_err(ImageError::io(format!("read {}", sources.init.display())))?;
     let initramfs = initramfs::make(&tree, &init)?;
-    let agent = tree.join("bin/nestlab");
     let put = || -> std::io::Result<()> {
         std::fs::create_dir_all(tree.join("bin"))?;
-        std::fs::copy(&sources.agent, &agent)?;
-        std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755))?;
+        for (program, name) in [(&sources.agent, "nestlab"), (&sources.init, "nestlab-init")] {
+            let to = tree.join("bin").join(name);
+            std::fs::copy(program, &to)?;
+            std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755))?;
+        }
         std::fs::write(tree.join("boot/initramfs"), &initramfs)?;
         std::fs::write(out.join("initramfs"), &initramfs)?;
         std::fs::copy(tree.join("boot/vmlinux"), out.join("vmlinux"))?;
@@ -206,7 +212,9 @@ async fn compose(base: &Path, sources: &KitSources, scratch: &Path) -> Result<()
     };
     put().map_err(ImageError::io(cannot()))?;
     let bytes = tree_bytes(&tree).map_err(ImageError::io(cannot()))?;
-    ext4_of(&tree, &out.join("kit.ext4"), bytes + bytes / 8 + (16 << 20)).await
+    ext4_of(&tree, &out.join("kit.ext4"), bytes + bytes / 8 + (16 << 20)).await?;
+    // For containers. Most of it are links to the base.
+    std::fs::rename(&tree, out.join("tree")).map_err(ImageError::io(cannot()))
 }
 
 /// The same tree again, files hard-linked.

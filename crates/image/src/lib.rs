@@ -16,6 +16,7 @@ mod kit;
 mod qcow2;
 mod recipe;
 mod store;
+mod tree;
 mod workplace;
 
 pub use error::ImageError;

@@ -43,6 +43,9 @@ pub struct Image {
     pub format: ImageFormat,
     /// The size of the disk it shows.
     pub virtual_size: ByteSize,
+    /// Whether it was made here from a recipe, and not brought by somebody.
+    #[serde(default)]
+    pub ours: bool,
 }
 
 impl Image {
@@ -104,7 +107,8 @@ impl Store {
         let scratch = self.scratch()?;
         progress(format!("making the image {name}"));
         let (file, format) = self.make(name, spec, &scratch.path, progress).await?;
-        self.keep(name, digest, &file, format)
+        let ours = matches!(spec, ImageSpec::Recipe(_));
+        self.keep(name, digest, (&file, format), ours)
     }
 
     /// The finished image of a spec, if there is one.
@@ -156,8 +160,8 @@ impl Store {
         &self,
         name: &ImageName,
         digest: Digest,
-        file: &Path,
-        format: ImageFormat,
+        (file, format): (&Path, ImageFormat),
+        ours: bool,
     ) -> Result<Image, ImageError> {
         let new = self.scratch()?;
         let file_name = match format {
@@ -174,6 +178,7 @@ impl Store {
             disk: folder.join(file_name),
             format,
             virtual_size,
+            ours,
         };
         let text = serde_json::to_vec_pretty(&image).expect("images are plain data");
         std::fs::write(new.path.join("image.json"), text).map_err(ImageError::io(cannot()))?;
@@ -181,11 +186,11 @@ impl Store {
         Ok(image)
     }
 
-    fn image_folder(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn image_folder(&self, digest: &Digest) -> PathBuf {
         self.root.join("images").join(digest.hex())
     }
 
-    fn get(&self, digest: &Digest) -> Option<Image> {
+    pub(crate) fn get(&self, digest: &Digest) -> Option<Image> {
         read_image(&self.image_folder(digest))
     }
 
