@@ -74,7 +74,7 @@ async fn booted(store_dir: &Path, boots: Boots) -> Vec<Check> {
         initrd: kit.initramfs,
         cmdline: String::new(),
     };
-    let support = qemu.probe(&boot).await;
+    let support = qemu.probe(&boot, None).await;
     // It is only not asked again; what does not work may be mended the next minute.
     if support.best().is_some()
         && let Err(error) = proofs.keep_support(&qemu, &support)

@@ -24,9 +24,19 @@ pub struct GuestConfig {
     pub root: PathBuf,
     /// The agent's own log.
     pub log: Option<PathBuf>,
-    /// Whether this machine may be renamed, readdressed and powered off. False
-    /// in tests, which run on somebody's machine.
-    pub owns_machine: bool,
+    /// What may be changed of the machine.
+    pub reach: Reach,
+}
+
+/// What an agent may change of the machine that it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All: name, addresses, clock and power.
+    Machine,
+    /// What is the container's own. Its parent has given it name and addresses.
+    Container,
+    /// Nothing: in tests, which run on somebody's machine.
+    Nothing,
 }
 
 /// The guest services of one node. Clones share it.

@@ -20,9 +20,9 @@ mod tail;
 mod upgrade;
 
 pub use archive::{pack, unpack};
-pub use guest::{Guest, GuestConfig, guest_routes};
-pub use node::{NodeConfig, run_node};
-pub use serve::{LINK_PORT, run_agent, serve_connection, serve_link, serve_unix};
+pub use guest::{Guest, GuestConfig, Reach, guest_routes};
+pub use node::{LinkPlace, NodeConfig, run_node};
+pub use serve::{LINK_PORT, run_agent, run_inherited, serve_connection, serve_link, serve_unix};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 //! inside it.
 
 use crate::layer::{self, Level};
-use crate::{Guest, GuestConfig, LINK_PORT, guest_routes, run_agent};
+use crate::{Guest, GuestConfig, LINK_PORT, Reach, guest_routes, run_agent, run_inherited};
+use nestlab_backend_oci::Oci;
 use nestlab_backend_qemu::Qemu;
 use nestlab_engine::{Config, Engine, GuestGround};
 use nestlab_image::kit_qemu_command;
@@ -20,6 +21,17 @@ pub struct NodeConfig {
     pub kit_dir: PathBuf,
     /// The agent's own log.
     pub log: PathBuf,
+    /// Where its parent is.
+    pub link: LinkPlace,
+}
+
+/// Where the parent of a node's agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkPlace {
+    /// Behind a virtio-serial port: in a virtual machine.
+    Port,
+    /// Behind a listening socket that this process was given: in a container.
+    Inherited,
 }
 
 impl Default for NodeConfig {
@@ -30,6 +42,7 @@ impl Default for NodeConfig {
             run_dir: "/run/nestlab".into(),
             kit_dir: "/run/nestlab/kit".into(),
             log: "/var/log/nestlab-agent.log".into(),
+            link: LinkPlace::Port,
         }
     }
 }
@@ -43,7 +56,10 @@ pub async fn run_node(config: NodeConfig) {
         run_dir: config.run_dir.clone(),
         root: "/".into(),
         log: Some(config.log),
-        owns_machine: true,
+        reach: match config.link {
+            LinkPlace::Port => Reach::Machine,
+            LinkPlace::Inherited => Reach::Container,
+        },
     });
     let place = Config {
         state_dir: config.state_dir.join("layer"),
@@ -53,8 +69,9 @@ pub async fn run_node(config: NodeConfig) {
         templates: None,
     };
     let qemu = Qemu::new(kit_qemu_command(&config.kit_dir));
+    let oci = Oci::new(config.kit_dir.join("bin/nestlab"));
     let ground = GuestGround::new(config.kit_dir);
-    let engine = Engine::new(place, Arc::new(ground), vec![Arc::new(qemu)]);
+    let engine = Engine::new(place, Arc::new(ground), vec![Arc::new(qemu), Arc::new(oci)]);
     if let Err(fault) = engine.resume().await {
         tracing::error!(%fault, "cannot go on with everything");
     }
@@ -65,9 +82,9 @@ pub async fn run_node(config: NodeConfig) {
         engine,
         ports: None,
     };
-    run_agent(
-        LINK_PORT,
-        guest_routes(guest).merge(layer::layer_routes(level)),
-    )
-    .await;
+    let routes = guest_routes(guest).merge(layer::layer_routes(level));
+    match config.link {
+        LinkPlace::Port => run_agent(LINK_PORT, routes).await,
+        LinkPlace::Inherited => run_inherited(routes).await,
+    }
 }

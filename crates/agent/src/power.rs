@@ -1,6 +1,6 @@
 //! The end of the machine, at the parent's request.
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Reach};
 use crate::rejection::Rejection;
 use axum::Json;
 use axum::extract::State;
@@ -18,7 +18,7 @@ pub(crate) async fn power(
     State(guest): State<Guest>,
     Json(power): Json<Power>,
 ) -> Result<(), Rejection> {
-    if !guest.config().owns_machine {
+    if guest.config().reach == Reach::Nothing {
         let message = "This program may not power its machine off";
         return Err(Rejection::new(StatusCode::FORBIDDEN, "forbidden", message));
     }

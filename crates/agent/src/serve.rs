@@ -38,6 +38,28 @@ pub async fn run_agent(port: &str, router: Router) {
     }
 }
 
+/// Serves the routes to the parent, for ever, on the listening socket that this process
+/// was started with as its first descriptor behind the standard ones.
+pub async fn run_inherited(router: Router) {
+    let listener = nestlab_sys::socket::inherited_listener();
+    let listener = listener.and_then(UnixListener::from_std);
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "there is no link to the parent"),
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve_link(stream, router.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept the parent");
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+}
+
 /// Serves the routes on a link until its byte stream ends.
 pub async fn serve_link(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -14,6 +14,8 @@ mod ports;
 pub(crate) use ports::Ports;
 
 use crate::layer::{self, Level};
+use nestlab_backend::Backend;
+use nestlab_backend_oci::Oci;
 use nestlab_backend_qemu::Qemu;
 use nestlab_engine::{Config, Engine, Fault, HostGround, LAYER_FILE, Templates};
 use nestlab_image::{KitSources, Store};
@@ -128,7 +130,9 @@ fn engine(config: &SupervisorConfig) -> Result<Engine, Fault> {
         }),
     };
     let qemu = Qemu::new(vec!["qemu-system-x86_64".into()]);
-    Ok(Engine::new(place, Arc::new(ground), vec![Arc::new(qemu)]))
+    let oci = Oci::new(config.program.clone());
+    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(qemu), Arc::new(oci)];
+    Ok(Engine::new(place, Arc::new(ground), backends))
 }
 
 fn make_private(folder: &Path) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 //! the real ones; a function here panics where a backend breaks its word.
 
 use crate::{
-    Backend, Contents, LinkAddress, Machine, MachineRecord, MachineSpec, Mapping, MemoryFile,
+    Backend, Contents, LinkAddress, Machine, MachineRecord, MachineSpec, Mapping, MemoryFile, Start,
 };
 use nestlab_sys::process::ProcessId;
 use std::os::unix::net::UnixStream;
@@ -23,7 +23,9 @@ pub trait ContractWorld: Send + Sync {
     /// A machine that cannot start. Its run folder does not exist either.
     fn broken(&self) -> MachineSpec {
         let mut spec = self.spec("broken");
-        spec.boot.kernel = "/nonexistent/kernel".into();
+        if let Start::Kernel(boot) = &mut spec.boot {
+            boot.kernel = "/nonexistent/kernel".into();
+        }
         spec
     }
 }

@@ -15,4 +15,9 @@ pub use machine::{
     Backend, BackendError, Contents, Exit, Finding, LinkAddress, Machine, MachineRecord, Support,
     check_saving,
 };
-pub use spec::{BootSpec, Disk, DiskFormat, MachineSpec, Mapping, MemoryFile, Nic, Plan};
+pub use nestlab_model::Volume;
+pub use nestlab_sys::detached::Ids;
+pub use spec::{
+    BootSpec, ContainerSpec, Disk, DiskFormat, Lower, MachineSpec, Mapping, MemoryFile, Nic, Plan,
+    Start,
+};

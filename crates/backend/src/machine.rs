@@ -2,7 +2,7 @@
 
 use crate::{Disk, MachineSpec, Plan};
 use async_trait::async_trait;
-use nestlab_model::Accelerator;
+use nestlab_model::{Accelerator, NodeKind};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::process::ProcessId;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,11 @@ pub trait Backend: Send + Sync {
     /// The word for lab files and `status`, such as `qemu`.
     fn name(&self) -> &'static str;
 
+    /// The kind of node that it realises.
+    fn kind(&self) -> NodeKind {
+        NodeKind::Vm
+    }
+
     /// Tries what this level can really do. Booting a guest may take a minute;
     /// the caller caches the answer. Never fails: what does not work is a
     /// finding with the reason.
@@ -22,7 +27,8 @@ pub trait Backend: Send + Sync {
     /// `boot` is a stock kernel and an initramfs that prints
     /// `nestlab-init: probe` to the console and powers off when its command
     /// line holds `nestlab.probe`.
-    async fn probe(&self, boot: &crate::BootSpec) -> Support;
+    /// `place` is where machines will be made (this process's own namespaces if `None`).
+    async fn probe(&self, boot: &crate::BootSpec, place: Option<&Namespaces>) -> Support;
 
     /// A text that is equal where `probe` would find the same: program
     /// version, kernel, boot, permissions of the device. Cheap.

@@ -1,6 +1,7 @@
 //! What a backend is asked to run, with nothing left to decide.
 
-use nestlab_model::{Accelerator, ByteSize, Mac, NodePath};
+use nestlab_model::{Accelerator, ByteSize, Mac, NodePath, Volume};
+use nestlab_sys::detached::Ids;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,11 +26,12 @@ pub struct MachineSpec {
     pub nested: bool,
     /// Whether there is a memory balloon.
     pub balloon: bool,
-    /// How it boots.
-    pub boot: BootSpec,
-    /// Disks in order; the first is the root.
+    /// How its first program comes to run.
+    pub boot: Start,
+    /// Disks in order; a virtual machine's first is its root. A container finds them as
+    /// files, by their serials.
     pub disks: Vec<Disk>,
-    /// Network cards in order.
+    /// Network cards in order. A container gets its own once it runs.
     pub nics: Vec<Nic>,
     /// The file that holds its memory; `None` for memory of the VMM's own.
     #[serde(default)]
@@ -89,6 +91,69 @@ impl MachineSpec {
         let file = self.memory_file.as_ref();
         file.is_some_and(|file| file.mapping == mapping)
     }
+}
+
+/// How the first program of a machine comes to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Start {
+    /// A kernel of its own starts it.
+    Kernel(BootSpec),
+    /// The kernel of this level does, apart from all others.
+    Container(Box<ContainerSpec>),
+}
+
+impl Start {
+    /// The kernel that boots, if one does.
+    pub fn kernel(&self) -> Option<&BootSpec> {
+        match self {
+            Self::Kernel(boot) => Some(boot),
+            Self::Container(_) => None,
+        }
+    }
+
+    /// What a container is made from, if it is one.
+    pub fn container(&self) -> Option<&ContainerSpec> {
+        match self {
+            Self::Kernel(_) => None,
+            Self::Container(container) => Some(container),
+        }
+    }
+}
+
+/// What a container is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// What its root file system begins from.
+    pub root: Lower,
+    /// A folder of its own, for what it writes. It outlives the container.
+    pub folder: PathBuf,
+    /// The folder of the kit.
+    pub kit: PathBuf,
+    /// Its host name.
+    pub hostname: String,
+    /// Who its users are outside; those of the place itself if `None`.
+    pub ids: Option<Ids>,
+    /// The most processes and threads at a time.
+    pub pids: u32,
+    /// Devices of this level, by their paths.
+    pub devices: Vec<String>,
+    /// Capabilities beside the usual ones, without `CAP_`.
+    pub capabilities: Vec<String>,
+    /// Folders of this level.
+    pub volumes: Vec<Volume>,
+    /// Whether a layer shall stand inside it.
+    pub holds_layer: bool,
+}
+
+/// What the root file system of a container begins from. It is only read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lower {
+    /// A folder.
+    Folder(PathBuf),
+    /// A block device with an ext4 file system.
+    Disk(PathBuf),
 }
 
 /// Direct kernel boot.

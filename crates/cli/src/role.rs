@@ -4,8 +4,8 @@
 use crate::commands::compare::Seen;
 use crate::embedded;
 use clap::Parser;
-use nestlab_agent::NodeConfig;
 use nestlab_agent::supervisor::SupervisorConfig;
+use nestlab_agent::{LinkPlace, NodeConfig};
 use nestlab_measure::bench;
 use serde_json::json;
 use std::ffi::OsString;
@@ -56,6 +56,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
     match first.to_str()? {
         "__supervisor" => Some(supervisor(rest)),
         "__keeper" => Some(keeper(rest)),
+        nestlab_backend_oci::ROLE => Some(stage(rest)),
         "agent" => Some(agent(rest)),
         MEASURE => Some(measure(rest)),
         ANSWER => Some(answer(rest)),
@@ -107,9 +108,26 @@ fn start_supervisor(args: SupervisorArgs, program: PathBuf, init: PathBuf) -> Ex
     }
 }
 
-fn agent(_arguments: Vec<OsString>) -> ExitCode {
+/// Still single-threaded, as who makes namespaces must be.
+fn stage(arguments: Vec<OsString>) -> ExitCode {
+    let file = arguments.first().map(PathBuf::from).unwrap_or_default();
+    match nestlab_backend_oci::run_stage(&file) {
+        Ok(never) => match never {},
+        Err(words) => failed("stage", &words),
+    }
+}
+
+fn agent(arguments: Vec<OsString>) -> ExitCode {
     start_log();
-    match in_runtime(nestlab_agent::run_node(NodeConfig::default())) {
+    let link = match arguments.iter().any(|argument| argument == "--container") {
+        true => LinkPlace::Inherited,
+        false => LinkPlace::Port,
+    };
+    let config = NodeConfig {
+        link,
+        ..NodeConfig::default()
+    };
+    match in_runtime(nestlab_agent::run_node(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed("agent", &error),
     }

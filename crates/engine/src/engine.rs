@@ -349,7 +349,7 @@ impl Engine {
 
     pub(crate) fn backend(&self, node: &Node) -> Result<Arc<dyn Backend>, Fault> {
         let found = match &node.backend {
-            None => self.0.backends.first(),
+            None => self.0.backends.iter().find(|b| b.kind() == node.kind),
             Some(name) => self.0.backends.iter().find(|b| b.name() == name),
         };
         found.cloned().ok_or_else(|| {

@@ -183,6 +183,7 @@ impl Engine {
 
     /// The nodes that run and must be stopped.
     fn sleepers(&self) -> Result<Vec<Sleeper>, Fault> {
+        self.refuse_containers("copied")?;
         let mut sleepers = Vec::new();
         for cell in self.cells() {
             let was_paused = match cell.state() {

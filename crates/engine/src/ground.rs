@@ -10,9 +10,10 @@ pub use host::HostGround;
 
 use crate::Fault;
 use async_trait::async_trait;
+use ipnet::IpNet;
 use nestlab_api::message::ImageSource;
-use nestlab_backend::DiskFormat;
-use nestlab_model::{ByteSize, Digest, ImageName, Layer, NetworkName, NodeName};
+use nestlab_backend::{DiskFormat, Lower};
+use nestlab_model::{ByteSize, Digest, ImageName, Layer, Mac, NetworkName, NodeName};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::process::ProcessId;
 use std::net::IpAddr;
@@ -52,6 +53,23 @@ pub struct KitParts {
     pub kernel: PathBuf,
     /// The initramfs with the init.
     pub initramfs: PathBuf,
+    /// The folder with all that is on the disk.
+    pub tree: PathBuf,
+}
+
+/// A container's attachment to a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plug {
+    /// The network.
+    pub network: NetworkName,
+    /// The interface in the container.
+    pub interface: String,
+    /// Its Ethernet address.
+    pub mac: Mac,
+    /// Its address, with the subnet's prefix length.
+    pub address: IpNet,
+    /// Where it sends what is for nobody near.
+    pub gateway: Option<IpAddr>,
 }
 
 /// What a layer stands on.
@@ -69,6 +87,10 @@ pub trait Ground: Send + Sync {
     /// Removes a node's taps. Idempotent.
     async fn remove_taps(&self, node: &NodeName) -> Result<(), Fault>;
 
+    /// Gives a running container an interface on a network, by a process in it.
+    /// Idempotent.
+    async fn plug(&self, node: &NodeName, plug: &Plug, process: u32) -> Result<(), Fault>;
+
     /// Where VMMs must run to reach the taps; `None` for here.
     async fn place(&self) -> Option<Namespaces>;
 
@@ -85,6 +107,9 @@ pub trait Ground: Send + Sync {
         source: &ImageSource,
         progress: Progress<'_>,
     ) -> Result<BaseImage, Fault>;
+
+    /// What the root of a container begins from, of an image that holds one file system.
+    async fn root(&self, image: &BaseImage, progress: Progress<'_>) -> Result<Lower, Fault>;
 
     /// Finds the kit, making it where this level can.
     async fn kit(&self, progress: Progress<'_>) -> Result<KitParts, Fault>;

@@ -5,8 +5,8 @@ use crate::cell::{Live, NodeCell};
 use crate::console::ConsoleHub;
 use crate::engine::Engine;
 use crate::{BaseImage, Fault, KitParts, disks, link, lower};
-use nestlab_backend::{BootSpec, Disk, DiskFormat, Machine, MachineSpec, Nic};
-use nestlab_model::{Accelerator, EventKind, FileSource, Node, NodeState, Stage};
+use nestlab_backend::{BootSpec, Disk, DiskFormat, Machine, MachineSpec, Nic, Start};
+use nestlab_model::{Accelerator, EventKind, FileSource, Node, NodeKind, NodeState, Stage};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,12 @@ pub(crate) struct Parts {
     pub inner: Vec<BaseImage>,
 }
 
+/// How a node's first program comes to run, and the disks that it finds.
+pub(crate) struct Body {
+    pub start: Start,
+    pub disks: Vec<Disk>,
+}
+
 impl Engine {
     /// Makes a node's disks and decides all that its machine will be.
     pub(crate) async fn shape(
@@ -29,11 +35,23 @@ impl Engine {
         parts: &Parts,
     ) -> Result<MachineSpec, (Stage, Fault)> {
         cell.enter_stage(Stage::Disks);
-        let own = disks::prepare(cell, node, &parts.base).map_err(|fault| (Stage::Disks, fault))?;
+        let body = match node.kind {
+            NodeKind::Vm => self.machine_body(cell, node, parts),
+            NodeKind::Container => self.container_body(cell, node, parts).await,
+        };
+        let body = body.map_err(|fault| (Stage::Disks, fault))?;
         cell.enter_stage(Stage::Launch);
-        self.machine_spec(cell, node, parts, own)
+        self.machine_spec(cell, node, parts, body)
             .await
             .map_err(|fault| (Stage::Launch, fault))
+    }
+
+    fn machine_body(&self, cell: &NodeCell, node: &Node, parts: &Parts) -> Result<Body, Fault> {
+        let own = disks::prepare(cell, node, &parts.base)?;
+        Ok(Body {
+            start: Start::Kernel(self.boot(node, &parts.kit)?),
+            disks: all_disks(own, parts),
+        })
     }
 
     /// Finds what a node's machine is made from, making it where this level can.
@@ -77,10 +95,16 @@ impl Engine {
         cell: &NodeCell,
         node: &Node,
         parts: &Parts,
-        own: Vec<Disk>,
+        body: Body,
     ) -> Result<MachineSpec, Fault> {
         let accelerator = self.tell_accelerator(cell, node, &parts.kit).await?;
         let spec = self.spec()?;
+        let is_machine = node.kind == NodeKind::Vm;
+        let nics = match is_machine {
+            true => self.nics(&spec, node).await?,
+            false => Vec::new(),
+        };
+        let memory = is_machine.then(|| self.memory_file(cell, node));
         Ok(MachineSpec {
             lab_id: spec.lab_id.clone(),
             path: cell.path.clone(),
@@ -90,10 +114,10 @@ impl Engine {
             accelerator,
             nested: node.nested,
             balloon: node.balloon,
-            boot: self.boot(node, &parts.kit)?,
-            disks: all_disks(own, parts),
-            nics: self.nics(&spec, node).await?,
-            memory_file: self.memory_file(cell, node),
+            boot: body.start,
+            disks: body.disks,
+            nics,
+            memory_file: memory.flatten(),
         })
     }
 

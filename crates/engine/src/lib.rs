@@ -17,6 +17,7 @@
 mod carry;
 mod cell;
 mod console;
+mod container;
 mod disks;
 mod engine;
 mod fault;
@@ -47,6 +48,6 @@ mod template;
 pub use console::{ConsoleHub, ConsoleSession};
 pub use engine::{Config, Engine, LAYER_FILE};
 pub use fault::Fault;
-pub use ground::{BaseImage, Ground, GuestGround, HostGround, KitParts, Progress};
+pub use ground::{BaseImage, Ground, GuestGround, HostGround, KitParts, Plug, Progress};
 pub use support::Proofs;
 pub use template::Templates;

@@ -8,7 +8,7 @@ use nestlab_api::client::Client;
 use nestlab_api::message::{ImageSource, LayerSpec};
 use nestlab_backend::DiskFormat;
 use nestlab_model::{
-    Accelerator, FileCopy, FileSource, ImageName, Layer, Node, NodePath, ProvisionAction,
+    Accelerator, FileCopy, FileSource, ImageName, Layer, Node, NodeKind, NodePath, ProvisionAction,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,7 +53,7 @@ pub(crate) async fn send(
         layer,
         images: images
             .iter()
-            .map(|(name, image)| (name.clone(), below(image)))
+            .map(|(name, image)| (name.clone(), below(image, node.kind)))
             .collect(),
         kit: Some(engine.kit(&|_| {}).await?.serial),
         chain: format!("{} > {accelerator} {}", engine.chain().await, node.nested),
@@ -66,14 +66,15 @@ pub(crate) async fn send(
         .map_err(|error| Fault::caused(format!("Cannot hand `{path}` its inside"), &error))
 }
 
-/// An image as the next level finds it. A qcow2 image is opened by our VMM, so
-/// that the disk shows the plain bytes.
-fn below(image: &BaseImage) -> ImageSource {
+/// An image as the next level finds it. A qcow2 image of a machine is opened by our VMM,
+/// so that the disk shows the plain bytes; a container has the file itself.
+fn below(image: &BaseImage, kind: NodeKind) -> ImageSource {
     ImageSource::Serial {
         digest: image.digest,
         serial: image.serial(),
-        format: match image.format {
-            DiskFormat::Raw | DiskFormat::Qcow2 => "raw".into(),
+        format: match (kind, image.format) {
+            (NodeKind::Container, DiskFormat::Qcow2) => "qcow2".into(),
+            _ => "raw".into(),
         },
         virtual_size: image.virtual_size,
     }

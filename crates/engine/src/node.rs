@@ -237,6 +237,8 @@ impl Rise<'_> {
     async fn set_up(&self, live: &Live) -> Step<()> {
         let agent = self.at(Stage::Boot, self.wait_for_agent(live)).await?;
         self.at(Stage::Boot, async { self.note_answer() }).await?;
+        self.at(Stage::Configure, self.engine.plug(self.cell, self.node))
+            .await?;
         self.at(Stage::Configure, self.configure(&agent)).await?;
         self.at(Stage::Files, self.copy_files(&agent)).await?;
         self.at(Stage::Provision, self.provision(&agent)).await?;

@@ -121,7 +121,8 @@ impl Still {
             .filter_map(|node| node.record.saved.as_ref());
         saved.flat_map(|spec| {
             let shared = spec.disks.iter().filter(|disk| disk.read_only);
-            let boot = [spec.boot.kernel.as_path(), spec.boot.initrd.as_path()];
+            let boot = spec.boot.kernel().into_iter();
+            let boot = boot.flat_map(|boot| [boot.kernel.as_path(), boot.initrd.as_path()]);
             shared.map(|disk| disk.path.as_path()).chain(boot)
         })
     }

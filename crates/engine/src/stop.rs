@@ -273,8 +273,14 @@ impl Engine {
             .filter_map(|cell| Some(cell.record()?.machine?.process.pid))
             .collect();
         let word = format!("nestlab:{lab_id}:");
-        for process in nestlab_sys::proc::find(|argv| argv.iter().any(|arg| arg.starts_with(&word)))
-        {
+        let level = self.spec().map_or(0, |spec| spec.path.level());
+        // Of a container here we also see what its own agent has started inside it.
+        let ours = |argument: &String| {
+            let path = argument.strip_prefix(&word);
+            let path = path.and_then(|path| path.parse::<NodePath>().ok());
+            path.is_some_and(|path| path.level() == level + 1)
+        };
+        for process in nestlab_sys::proc::find(|argv| argv.iter().any(ours)) {
             if known.contains(&process.pid) {
                 continue;
             }

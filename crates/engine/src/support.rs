@@ -4,7 +4,7 @@
 use crate::engine::Engine;
 use crate::{Fault, KitParts};
 use nestlab_backend::{Backend, BootSpec, Support};
-use nestlab_model::{Accelerator, AcceleratorChoice, Node};
+use nestlab_model::{Accelerator, AcceleratorChoice, Node, NodeKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -150,6 +150,9 @@ impl Engine {
         node: &Node,
         kit: &KitParts,
     ) -> Result<Choice, Fault> {
+        if node.kind == NodeKind::Container {
+            return self.choose_runtime(backend, node, kit).await;
+        }
         if node.accel == AcceleratorChoice::Tcg {
             return Ok(Choice {
                 accelerator: Accelerator::Tcg,
@@ -175,6 +178,26 @@ impl Engine {
         }
     }
 
+    async fn choose_runtime(
+        &self,
+        backend: &Arc<dyn Backend>,
+        node: &Node,
+        kit: &KitParts,
+    ) -> Result<Choice, Fault> {
+        let support = self.support(backend, kit).await;
+        let finding = support.accelerators.first();
+        let note = finding.map(|finding| finding.reason.clone());
+        match support.best() {
+            Some(accelerator) => Ok(Choice { accelerator, note }),
+            None => Err(Fault::new(format!(
+                "No runtime for the container `{}` works here ({})",
+                node.name,
+                note.unwrap_or_default()
+            ))
+            .with_optional_hint(finding.and_then(|finding| finding.hint.clone()))),
+        }
+    }
+
     /// What a backend can do here: from memory, else by trying.
     async fn support(&self, backend: &Arc<dyn Backend>, kit: &KitParts) -> Support {
         let key = key(&self.chain().await, backend.as_ref());
@@ -191,7 +214,9 @@ impl Engine {
             initrd: kit.initramfs.clone(),
             cmdline: String::new(),
         };
-        let support = backend.probe(&boot).await;
+        let support = backend
+            .probe(&boot, self.0.ground.place().await.as_ref())
+            .await;
         // What does not work at all may be mended the next minute.
         if support.best().is_some() {
             let fact = serde_json::to_value(&support).expect("findings are plain data");

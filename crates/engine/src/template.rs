@@ -24,8 +24,10 @@ use crate::pause::wake;
 use crate::record::NodeRecord;
 use crate::{Fault, disks, memory, parcel, record};
 use nestlab_api::message::UpRequest;
-use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile};
-use nestlab_model::{Accelerator, ByteSize, Digest, EventKind, Layer, Node, NodeState, Stage};
+use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile, Start};
+use nestlab_model::{
+    Accelerator, ByteSize, Digest, EventKind, Layer, Node, NodeKind, NodeState, Stage,
+};
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -150,7 +152,8 @@ impl Engine {
         let own_kernel = node.boot.kernel.is_some() || node.boot.initrd.is_some();
         let wanted = !request.cold && self.spec().is_ok_and(|spec| spec.templates);
         let fresh = !disks::any(&cell.folder) && request.paths.is_empty();
-        if !wanted || !fresh || own_kernel || node.balloon || config.memory.is_none() {
+        let machine = node.kind == NodeKind::Vm;
+        if !wanted || !fresh || !machine || own_kernel || node.balloon || config.memory.is_none() {
             return None;
         }
         config.templates.as_ref().map(Shelf::new)
@@ -212,7 +215,7 @@ impl Engine {
         let spec = MachineSpec {
             path: cell.path.clone(),
             disks: all_disks(disks::prepare(cell, node, &parts.base)?, parts),
-            boot: self.boot(node, &parts.kit)?,
+            boot: Start::Kernel(self.boot(node, &parts.kit)?),
             memory_file: Some(MemoryFile {
                 path: memory,
                 mapping: Mapping::Private,

@@ -1,7 +1,8 @@
 //! Keeps the agent running, waits for every orphan, and hears the signals that
 //! end the machine.
 
-use crate::{end, say};
+use crate::end::How;
+use crate::say;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
@@ -39,7 +40,8 @@ const WELL: Duration = Duration::from_secs(10);
 const NOT_FOUND: i32 = 127;
 
 /// Runs the agent again and again. Returns only if that has become impossible.
-pub fn keep_running() -> io::Result<Infallible> {
+/// `command` is how it is run, `end` what the signals that end the machine lead to.
+pub fn keep_running(command: &[&CStr], end: fn(How)) -> io::Result<Infallible> {
     let signals = [
         Signal::SIGCHLD,
         Signal::SIGTERM,
@@ -51,10 +53,12 @@ pub fn keep_running() -> io::Result<Infallible> {
     let mut pause = PAUSE.0;
     loop {
         let started = Instant::now();
-        match start() {
+        match start(command) {
             Ok(agent) => {
-                let end = wait_for(agent, &set)?;
-                say::line(&format!("the agent ended with {end} and is started again"));
+                let status = wait_for(agent, &set, end)?;
+                say::line(&format!(
+                    "the agent ended with {status} and is started again"
+                ));
             }
             Err(error) => say::line(&format!("the agent cannot be started: {error}")),
         }
@@ -66,17 +70,17 @@ pub fn keep_running() -> io::Result<Infallible> {
     }
 }
 
-fn start() -> io::Result<Pid> {
+fn start(command: &[&CStr]) -> io::Result<Pid> {
     let output = open_log().or_else(|| File::options().write(true).open("/dev/null").ok());
     // SAFETY: this process has one thread, so the child may do whatever we may.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(child),
-        ForkResult::Child => become_agent(output.as_ref()),
+        ForkResult::Child => become_agent(command, output.as_ref()),
     }
 }
 
 /// In the child: becomes the agent, or ends.
-fn become_agent(output: Option<&File>) -> ! {
+fn become_agent(command: &[&CStr], output: Option<&File>) -> ! {
     let input = File::open("/dev/null").ok();
     for (file, number) in [(input.as_ref(), 0), (output, 1), (output, 2)] {
         if let Some(file) = file {
@@ -88,7 +92,7 @@ fn become_agent(output: Option<&File>) -> ! {
     let _ = nix::unistd::setsid();
     // What we block must not be blocked there.
     let _ = SigSet::all().thread_unblock();
-    let _ = execve(AGENT, &[AGENT, c"agent"], &ENVIRONMENT);
+    let _ = execve(AGENT, command, &ENVIRONMENT);
     // SAFETY: _exit ends this child at once, leaving the parent's things alone.
     unsafe { libc::_exit(NOT_FOUND) }
 }
@@ -103,11 +107,11 @@ fn open_log() -> Option<File> {
 
 /// Waits for orphans until the agent itself has ended; tells how it did, as a
 /// shell's `$?` would.
-fn wait_for(agent: Pid, set: &SigSet) -> io::Result<i32> {
+fn wait_for(agent: Pid, set: &SigSet, end: fn(How)) -> io::Result<i32> {
     loop {
         match set.wait().map_err(io::Error::from)? {
-            Signal::SIGTERM | Signal::SIGUSR1 => end::in_order(end::How::PowerOff),
-            Signal::SIGINT => end::in_order(end::How::Restart),
+            Signal::SIGTERM | Signal::SIGUSR1 => end(How::PowerOff),
+            Signal::SIGINT => end(How::Restart),
             _ => {}
         }
         if let Some(end) = reap(agent) {

@@ -21,12 +21,8 @@ pub enum How {
 }
 
 /// Ends every program, writes everything to disk, ends the machine.
-pub fn in_order(how: How) -> ! {
-    let everyone = Pid::from_raw(-1);
-    let _ = kill(everyone, Signal::SIGTERM);
-    wait_for_all(GRACE);
-    let _ = kill(everyone, Signal::SIGKILL);
-    wait_for_all(Duration::from_secs(1));
+pub fn in_order(how: How) {
+    everybody();
     sync();
     // Inner mounts first, or the root stays busy; what cannot go is read-only.
     for place in ["/run/nestlab/kit", "/tmp", "/dev/shm"] {
@@ -41,6 +37,15 @@ pub fn in_order(how: How) -> ! {
     );
     sync();
     finish(how)
+}
+
+/// Ends every program but this one.
+pub fn everybody() {
+    let everyone = Pid::from_raw(-1);
+    let _ = kill(everyone, Signal::SIGTERM);
+    wait_for_all(GRACE);
+    let _ = kill(everyone, Signal::SIGKILL);
+    wait_for_all(Duration::from_secs(1));
 }
 
 /// Ends a machine that could not be started, so that its parent sees it end.

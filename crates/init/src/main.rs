@@ -6,6 +6,8 @@
 //! kernel ─► modules ─► root and kit ─► agent (again and again) ─► power off
 //! ```
 //!
+//! In a container only the second half is its work; see [`container`].
+//!
 //! In a root whose own init is systemd it makes way for that, and the agent is a
 //! service there. `nestlab.init=agent` on the kernel's command line prevents it.
 
@@ -14,6 +16,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod agent;
+mod container;
 mod disks;
 mod end;
 mod loopback;
@@ -32,9 +35,12 @@ use std::io;
 pub extern "C" fn main() -> i32 {
     if std::process::id() != 1 {
         let words =
-            b"nestlab-init: this is the first process of a virtual machine, not a command\n";
+            b"nestlab-init: this is the first process of a virtual machine or container, not a command\n";
         let _ = nix::unistd::write(std::io::stderr(), words);
         return 2;
+    }
+    if container::is_one() {
+        return container::run();
     }
     let Err(error) = boot();
     say::line(&format!("cannot go on: {error}"));
@@ -63,5 +69,5 @@ fn boot() -> io::Result<Infallible> {
     }
     mounts::guest_file_systems();
     say::line("up");
-    agent::keep_running()
+    agent::keep_running(&[agent::AGENT, c"agent"], end::in_order)
 }

@@ -17,6 +17,9 @@ pub(crate) const MIN_DISK: ByteSize = ByteSize::mib(1);
 
 /// vCPUs of one node: q35's limit with a plain APIC.
 pub(crate) const MAX_CPUS: u64 = 255;
+
+/// Processes of a container. Linux has no more (PID_MAX_LIMIT).
+pub(crate) const MAX_PIDS: u64 = 1 << 22;
 /// Nodes of one group.
 pub(crate) const MAX_COUNT: u64 = 250;
 /// Nodes of a whole lab: groups in groups multiply.

@@ -2,6 +2,7 @@
 //! lab files. What can be judged from the finished lab alone is left to
 //! `checks`.
 
+mod container;
 mod dependencies;
 mod endpoints;
 mod images;

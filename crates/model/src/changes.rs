@@ -36,6 +36,14 @@ impl Node {
             ("nested", self.nested != new.nested),
             ("balloon", self.balloon != new.balloon),
             ("networks", self.endpoints != new.endpoints),
+            ("kind", self.kind != new.kind),
+            (
+                "pids_limit",
+                self.container.pids_limit != new.container.pids_limit,
+            ),
+            ("devices", self.container.devices != new.container.devices),
+            ("cap_add", self.container.cap_add != new.container.cap_add),
+            ("volumes", self.container.volumes != new.container.volumes),
         ];
         let guest = [
             ("ports", self.ports != new.ports),

@@ -109,6 +109,8 @@ pub enum NetworkMode {
 pub enum NodeKind {
     /// A virtual machine with a kernel of its own.
     Vm,
+    /// Processes on the kernel of the level that they stand on.
+    Container,
 }
 
 /// The accelerator that a user asks for.
@@ -132,6 +134,8 @@ pub enum Accelerator {
     Kvm,
     /// QEMU's instruction translation.
     Tcg,
+    /// None of its own: a container runs on the kernel of the level that it stands on.
+    Container,
 }
 
 impl fmt::Display for Accelerator {
@@ -139,6 +143,7 @@ impl fmt::Display for Accelerator {
         f.write_str(match self {
             Self::Kvm => "KVM",
             Self::Tcg => "TCG",
+            Self::Container => "container",
         })
     }
 }
@@ -186,6 +191,33 @@ pub struct Node {
     pub ready: Option<Probe>,
     /// What stands inside it.
     pub inside: Layer,
+    /// What only a container has.
+    #[serde(default)]
+    pub container: ContainerOptions,
+}
+
+/// What only a container has.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ContainerOptions {
+    /// The most processes and threads at a time; no limit of its own if `None`.
+    pub pids_limit: Option<u32>,
+    /// Devices of the level that it stands on, by their paths.
+    pub devices: Vec<String>,
+    /// Capabilities beside the usual ones, without `CAP_` (capabilities(7)).
+    pub cap_add: Vec<String>,
+    /// Folders of the level that it stands on.
+    pub volumes: Vec<Volume>,
+}
+
+/// A folder of the level that a container stands on, as part of its own files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Where it is on that level.
+    pub source: std::path::PathBuf,
+    /// Where it is in the container.
+    pub target: String,
+    /// Whether the container may only read it.
+    pub read_only: bool,
 }
 
 /// An empty disk beside the root.

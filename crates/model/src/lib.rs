@@ -24,8 +24,8 @@ pub use image::{
     Digest, FileSource, ImageSpec, ParseDigestError, Recipe, RecipeFile, builtin_images,
 };
 pub use lab::{
-    Accelerator, AcceleratorChoice, Boot, Dependency, DependencyCondition, DiskSpec, Endpoint, Lab,
-    Layer, Network, NetworkMode, Node, NodeKind,
+    Accelerator, AcceleratorChoice, Boot, ContainerOptions, Dependency, DependencyCondition,
+    DiskSpec, Endpoint, Lab, Layer, Network, NetworkMode, Node, NodeKind, Volume,
 };
 pub use mac::Mac;
 pub use name::{ImageName, LabName, NameError, NetworkName, NodeName};

@@ -5,7 +5,7 @@ mod first;
 mod network;
 mod text;
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Reach};
 use crate::rejection::Rejection;
 use axum::Json;
 use axum::extract::State;
@@ -26,7 +26,7 @@ pub(crate) async fn configure(
 ) -> Result<Json<Version>, Rejection> {
     check(&wanted)?;
     let (clock, entropy) = (wanted.clock_unix_nanos.take(), wanted.entropy.take());
-    if guest.config().owns_machine {
+    if guest.config().reach == Reach::Machine {
         set_clock(clock)?;
         mix_entropy(entropy)?;
     }
@@ -37,15 +37,16 @@ pub(crate) async fn configure(
 }
 
 async fn become_known_as(guest: &Guest, wanted: Configure) -> Result<(), Rejection> {
-    if guest.config().owns_machine {
+    let reach = guest.config().reach;
+    if reach == Reach::Machine {
         nestlab_sys::hostname::set(&wanted.hostname).map_err(Rejection::io(format!(
             "Cannot set the host name `{}`",
             wanted.hostname
         )))?;
         network::apply(guest.identity().as_ref(), &wanted).await?;
-        if !crate::info::has_systemd() {
-            first::identity(&guest.config().root).await?;
-        }
+    }
+    if reach != Reach::Nothing && !crate::info::has_systemd() {
+        first::identity(&guest.config().root).await?;
     }
     write_files(&guest.config().root, &wanted)?;
     remember(&guest.config().run_dir, &wanted)?;
@@ -55,9 +56,9 @@ async fn become_known_as(guest: &Guest, wanted: Configure) -> Result<(), Rejecti
 
 /// `POST /v1/identity`
 pub(crate) async fn renew(State(guest): State<Guest>) -> Result<(), Rejection> {
-    match guest.config().owns_machine {
-        true => first::renew(&guest.config().root).await,
-        false => Err(Rejection::bad("This machine is not the agent's to change")),
+    match guest.config().reach {
+        Reach::Machine | Reach::Container => first::renew(&guest.config().root).await,
+        Reach::Nothing => Err(Rejection::bad("This machine is not the agent's to change")),
     }
 }
 

@@ -36,7 +36,7 @@ fn router(root: &std::path::Path) -> Router {
         run_dir: root.join("run"),
         root: root.to_owned(),
         log: Some(root.join("log")),
-        owns_machine: false,
+        reach: crate::Reach::Nothing,
     }))
 }
 

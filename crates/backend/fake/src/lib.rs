@@ -252,7 +252,7 @@ impl Backend for Fake {
         "fake"
     }
 
-    async fn probe(&self, _: &BootSpec) -> Support {
+    async fn probe(&self, _: &BootSpec, _: Option<&Namespaces>) -> Support {
         self.world().note(Call::Probe);
         self.support.clone()
     }

@@ -1,7 +1,7 @@
 //! The backend contract on the fake, and what only the fake can do.
 
 use nestlab_backend::contract::{self, ContractWorld};
-use nestlab_backend::{Backend, BootSpec, LinkAddress, MachineSpec};
+use nestlab_backend::{Backend, BootSpec, LinkAddress, MachineSpec, Start};
 use nestlab_backend_fake::{Call, Fake, Fate};
 use nestlab_model::{Accelerator, ByteSize};
 use std::sync::Arc;
@@ -34,11 +34,11 @@ impl ContractWorld for World {
             accelerator: Accelerator::Kvm,
             nested: false,
             balloon: false,
-            boot: BootSpec {
+            boot: Start::Kernel(BootSpec {
                 kernel: "/k".into(),
                 initrd: "/i".into(),
                 cmdline: String::new(),
-            },
+            }),
             disks: Vec::new(),
             nics: Vec::new(),
             memory_file: None,

@@ -1,7 +1,7 @@
 //! The command line of QEMU: pure, so that it can be shown and compared.
 
 use nestlab_backend::{
-    BackendError, Disk, DiskFormat, MachineSpec, Mapping, MemoryFile, Nic, Plan,
+    BackendError, BootSpec, Disk, DiskFormat, MachineSpec, Mapping, MemoryFile, Nic, Plan,
 };
 use nestlab_model::Accelerator;
 use std::ffi::OsString;
@@ -114,11 +114,13 @@ pub(crate) fn bare(command: &[OsString], spec: &MachineSpec, tsc: Option<TscKhz>
     argv.add(&["-smp", &spec.cpus.to_string()]);
     argv.add(&["-m", &format!("{}M", spec.memory.as_mib())]);
     argv.add(&["-sandbox", SANDBOX]);
-    argv.0
-        .extend(["-kernel".into(), spec.boot.kernel.clone().into_os_string()]);
-    argv.0
-        .extend(["-initrd".into(), spec.boot.initrd.clone().into_os_string()]);
-    argv.add(&["-append", &kernel_words(spec, tsc)]);
+    if let Some(boot) = spec.boot.kernel() {
+        for (option, file) in [("-kernel", &boot.kernel), ("-initrd", &boot.initrd)] {
+            argv.0
+                .extend([option.into(), file.clone().into_os_string()]);
+        }
+        argv.add(&["-append", &kernel_words(spec, boot, tsc)]);
+    }
     argv.0
 }
 
@@ -161,6 +163,9 @@ fn check(spec: &MachineSpec) -> Result<(), BackendError> {
             spec.run_dir.display()
         ));
     }
+    if spec.accelerator == Accelerator::Container || spec.boot.kernel().is_none() {
+        return unsupported("containers".to_owned());
+    }
     if spec.cpus == 0 || spec.cpus > 255 {
         return unsupported(format!("machine with {} virtual CPUs", spec.cpus));
     }
@@ -170,7 +175,7 @@ fn check(spec: &MachineSpec) -> Result<(), BackendError> {
 fn machine(accelerator: Accelerator) -> &'static str {
     match accelerator {
         Accelerator::Kvm => "q35,accel=kvm,hpet=off,vmport=off,smm=off",
-        Accelerator::Tcg => "q35,accel=tcg,hpet=off,vmport=off,smm=off",
+        Accelerator::Tcg | Accelerator::Container => "q35,accel=tcg,hpet=off,vmport=off,smm=off",
     }
 }
 
@@ -181,12 +186,12 @@ fn cpu(accelerator: Accelerator, nested: bool) -> &'static str {
         (Accelerator::Kvm, true) => "host",
         (Accelerator::Kvm, false) => "host,svm=off,vmx=off",
         // TCG emulates SVM, not VMX.
-        (Accelerator::Tcg, true) => "max",
-        (Accelerator::Tcg, false) => "max,svm=off",
+        (Accelerator::Tcg | Accelerator::Container, true) => "max",
+        (Accelerator::Tcg | Accelerator::Container, false) => "max,svm=off",
     }
 }
 
-fn kernel_words(spec: &MachineSpec, tsc: Option<TscKhz>) -> String {
+fn kernel_words(spec: &MachineSpec, boot: &BootSpec, tsc: Option<TscKhz>) -> String {
     let mut words = String::from(KERNEL_WORDS);
     if let (Accelerator::Tcg, Some(TscKhz(khz))) = (spec.accelerator, tsc) {
         words.push_str(&format!(" tsc_early_khz={khz} lpj={}", khz * 4));
@@ -194,9 +199,9 @@ fn kernel_words(spec: &MachineSpec, tsc: Option<TscKhz>) -> String {
     if (spec.accelerator, spec.nested) == (Accelerator::Tcg, true) {
         words.push_str(EMULATED_SVM_WORDS);
     }
-    if !spec.boot.cmdline.is_empty() {
+    if !boot.cmdline.is_empty() {
         words.push(' ');
-        words.push_str(&spec.boot.cmdline);
+        words.push_str(&boot.cmdline);
     }
     words
 }
@@ -289,6 +294,7 @@ fn nic_words(number: usize, nic: &Nic) -> (String, String) {
 mod tests {
     use super::*;
     use nestlab_backend::BootSpec;
+    use nestlab_backend::Start;
     use nestlab_model::{ByteSize, Mac};
 
     fn spec() -> MachineSpec {
@@ -301,11 +307,11 @@ mod tests {
             accelerator: Accelerator::Tcg,
             nested: false,
             balloon: false,
-            boot: BootSpec {
+            boot: Start::Kernel(BootSpec {
                 kernel: "/k/vmlinux".into(),
                 initrd: "/k/initramfs".into(),
                 cmdline: String::new(),
-            },
+            }),
             disks: vec![
                 Disk {
                     serial: "root".into(),

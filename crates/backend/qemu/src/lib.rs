@@ -48,7 +48,7 @@ impl Backend for Qemu {
         "qemu"
     }
 
-    async fn probe(&self, boot: &BootSpec) -> Support {
+    async fn probe(&self, boot: &BootSpec, _place: Option<&Namespaces>) -> Support {
         probe::support(&self.command, boot, self.tsc).await
     }
 

@@ -1,7 +1,7 @@
 //! What QEMU can really do here: found by booting a stock kernel.
 
 use crate::argv::TscKhz;
-use nestlab_backend::{BootSpec, Finding, MachineSpec, Support};
+use nestlab_backend::{BootSpec, Finding, MachineSpec, Start, Support};
 use nestlab_model::{Accelerator, ByteSize, NodePath};
 use nestlab_sys::process::{end_with_us, memory_file};
 use std::ffi::OsString;
@@ -253,10 +253,10 @@ fn argv(
         accelerator,
         nested: false,
         balloon: false,
-        boot: BootSpec {
+        boot: Start::Kernel(BootSpec {
             cmdline: format!("{} nestlab.probe", boot.cmdline).trim().to_owned(),
             ..boot.clone()
-        },
+        }),
         disks: Vec::new(),
         nics: Vec::new(),
         memory_file: None,

@@ -2,7 +2,7 @@
 //! NESTLAB_TEST_KERNEL and NESTLAB_TEST_INITRD name.
 
 use nestlab_backend::contract::{self, ContractWorld};
-use nestlab_backend::{Backend, BackendError, BootSpec, MachineSpec};
+use nestlab_backend::{Backend, BackendError, BootSpec, MachineSpec, Start};
 use nestlab_backend_qemu::Qemu;
 use nestlab_model::{Accelerator, ByteSize};
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ impl ContractWorld for World {
             accelerator: Accelerator::Tcg,
             nested: false,
             balloon: true,
-            boot: self.boot.clone(),
+            boot: Start::Kernel(self.boot.clone()),
             disks: Vec::new(),
             nics: Vec::new(),
             memory_file: None,
@@ -123,7 +123,7 @@ async fn a_missing_program_is_named() {
         "{error}"
     );
     assert!(!world.spec("one").run_dir.exists());
-    let support = backend.probe(&world.boot).await;
+    let support = backend.probe(&world.boot, None).await;
     assert_eq!((support.best(), support.version), (None, None));
 }
 
@@ -135,7 +135,7 @@ async fn the_probe_boots_a_kernel() {
         return;
     };
     let start = std::time::Instant::now();
-    let support = qemu().probe(&world.boot).await;
+    let support = qemu().probe(&world.boot, None).await;
     eprintln!(
         "{support:#?} in {:?}, {}",
         start.elapsed(),

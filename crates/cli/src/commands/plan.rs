@@ -164,6 +164,7 @@ fn describe(node: &Node) -> String {
 fn kind(node: &Node) -> &'static str {
     match node.kind {
         nestlab_model::NodeKind::Vm => "VM",
+        nestlab_model::NodeKind::Container => "container",
     }
 }
 

@@ -1,17 +1,17 @@
 //! The ground inside a node: its own kernel's network, and the disks that its
 //! parent attached.
 
-use super::{BaseImage, Ground, KitParts, Progress};
+use super::{BaseImage, Ground, KitParts, Plug, Progress};
 use crate::Fault;
 use async_trait::async_trait;
 use nestlab_api::message::ImageSource;
-use nestlab_backend::DiskFormat;
+use nestlab_backend::{DiskFormat, Lower};
 use nestlab_model::{ImageName, Layer, NetworkName, NodeName};
-use nestlab_network::{LayerNetwork, Place};
+use nestlab_network::{Cable, LayerNetwork, Place};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::process::ProcessId;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -40,14 +40,28 @@ impl GuestGround {
     }
 }
 
+/// Where a container finds by their serials what a virtual machine has as disks.
+const HANDED: &str = "/run/nestlab/disks";
+
 /// The block device with a serial.
 fn device(serial: &str) -> Result<PathBuf, Fault> {
+    let handed = Path::new(HANDED).join(serial);
+    if handed.exists() {
+        return Ok(handed);
+    }
     nestlab_sys::virtio::block_device(serial)
         .map_err(Fault::io(format!("Cannot look for the disk `{serial}`")))?
         .ok_or_else(|| {
             Fault::new(format!("The parent has attached no disk with serial `{serial}`"))
                 .with_hint("Halt the parent and run `nestlab up`, so that it starts with all images its inside needs")
         })
+}
+
+fn handed_with_prefix(prefix: &str) -> Option<(PathBuf, String)> {
+    let entries = std::fs::read_dir(HANDED).ok()?.flatten();
+    let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let serial = names.find(|name| name.starts_with(prefix))?;
+    Some((Path::new(HANDED).join(&serial), serial))
 }
 
 #[async_trait]
@@ -126,15 +140,32 @@ impl Ground for GuestGround {
     }
 
     async fn kit(&self, _progress: Progress<'_>) -> Result<KitParts, Fault> {
-        let disk = nestlab_sys::virtio::block_device_with_prefix("kit-")
-            .map_err(Fault::io("Cannot look for the kit's disk"))?;
+        let disk = match handed_with_prefix("kit-") {
+            Some(found) => Some(found),
+            None => nestlab_sys::virtio::block_device_with_prefix("kit-")
+                .map_err(Fault::io("Cannot look for the kit's disk"))?,
+        };
         let (disk, serial) = disk.ok_or_else(|| Fault::new("The kit's disk is not attached"))?;
         Ok(KitParts {
             serial,
             disk,
             kernel: self.kit_dir.join("boot/vmlinux"),
             initramfs: self.kit_dir.join("boot/initramfs"),
+            tree: self.kit_dir.clone(),
         })
+    }
+
+    async fn plug(&self, node: &NodeName, plug: &Plug, process: u32) -> Result<(), Fault> {
+        let plugged = self
+            .network()
+            .await?
+            .plug(node, &cable(plug), process)
+            .await;
+        plugged.map_err(network_fault)
+    }
+
+    async fn root(&self, image: &BaseImage, _progress: Progress<'_>) -> Result<Lower, Fault> {
+        Ok(Lower::Disk(image.path.clone()))
     }
 
     fn proved_file(&self) -> Option<PathBuf> {
@@ -146,6 +177,16 @@ impl Ground for GuestGround {
             Some(network) => network.down().await.map_err(network_fault),
             None => Ok(()),
         }
+    }
+}
+
+pub(super) fn cable(plug: &Plug) -> Cable<'_> {
+    Cable {
+        network: &plug.network,
+        interface: &plug.interface,
+        mac: plug.mac,
+        address: plug.address,
+        gateway: plug.gateway,
     }
 }
 

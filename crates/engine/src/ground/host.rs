@@ -1,12 +1,12 @@
 //! The ground on the host: the lab's namespaces, held by its keeper, and the
 //! image store.
 
-use super::guest::network_fault;
-use super::{BaseImage, Ground, KitParts, Progress};
+use super::guest::{cable, network_fault};
+use super::{BaseImage, Ground, KitParts, Plug, Progress};
 use crate::{Fault, record};
 use async_trait::async_trait;
 use nestlab_api::message::ImageSource;
-use nestlab_backend::DiskFormat;
+use nestlab_backend::{DiskFormat, Lower};
 use nestlab_image::{ImageFormat, Kit, KitSources, Store};
 use nestlab_model::{ImageName, Layer, NetworkMode, NetworkName, NodeName};
 use nestlab_network::{Gateway, LabNamespace, LayerNetwork, Place};
@@ -69,6 +69,12 @@ impl HostGround {
 
     fn record_path(&self) -> PathBuf {
         self.state_dir.join("place.json")
+    }
+
+    async fn layer(&self) -> Result<Arc<LayerNetwork>, Fault> {
+        let place = self.place.lock().await;
+        let layer = place.as_ref().map(|place| place.network.clone());
+        layer.ok_or_else(|| Fault::new("The networks of the lab are not up"))
     }
 
     /// Finds the lab's namespaces again, or makes them.
@@ -135,26 +141,14 @@ impl Ground for HostGround {
     }
 
     async fn tap(&self, node: &NodeName, network: &NetworkName) -> Result<String, Fault> {
-        let layer = self
-            .place
-            .lock()
-            .await
-            .as_ref()
-            .map(|place| place.network.clone());
-        let layer = layer.ok_or_else(|| Fault::new("The networks of the lab are not up"))?;
+        let layer = self.layer().await?;
         layer.ensure_tap(node, network).await.map_err(network_fault)
     }
 
     async fn remove_taps(&self, node: &NodeName) -> Result<(), Fault> {
-        let layer = self
-            .place
-            .lock()
-            .await
-            .as_ref()
-            .map(|place| place.network.clone());
-        match layer {
-            Some(layer) => layer.remove_node(node).await.map_err(network_fault),
-            None => Ok(()),
+        match self.layer().await {
+            Ok(layer) => layer.remove_node(node).await.map_err(network_fault),
+            Err(_) => Ok(()),
         }
     }
 
@@ -228,6 +222,21 @@ impl Ground for HostGround {
             disk: kit.disk.clone(),
             kernel: kit.kernel.clone(),
             initramfs: kit.initramfs.clone(),
+            tree: kit.tree.clone(),
+        })
+    }
+
+    async fn plug(&self, node: &NodeName, plug: &Plug, process: u32) -> Result<(), Fault> {
+        let plugged = self.layer().await?.plug(node, &cable(plug), process).await;
+        plugged.map_err(network_fault)
+    }
+
+    async fn root(&self, image: &BaseImage, progress: Progress<'_>) -> Result<Lower, Fault> {
+        let tree = self.store.ensure_tree(&image.digest, progress).await;
+        tree.map(Lower::Folder).map_err(|error| {
+            let hint = error.hint();
+            Fault::caused("Cannot unpack the image for a container", &error)
+                .with_optional_hint(hint)
         })
     }
 

@@ -245,11 +245,11 @@ mod tests {
             accelerator: Accelerator::Tcg,
             nested: false,
             balloon: false,
-            boot: nestlab_backend::BootSpec {
+            boot: nestlab_backend::Start::Kernel(nestlab_backend::BootSpec {
                 kernel: "/k".into(),
                 initrd: "/i".into(),
                 cmdline: String::new(),
-            },
+            }),
             disks: Vec::new(),
             nics: Vec::new(),
             memory_file: None,

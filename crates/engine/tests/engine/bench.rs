@@ -415,7 +415,7 @@ fn with_agents(folder: &Path) -> Fake {
             run_dir: root.join("run"),
             root,
             log: None,
-            owns_machine: false,
+            reach: nestlab_agent::Reach::Nothing,
         });
         Box::pin(async move {
             serve_link(stream, guest_routes(guest)).await;
@@ -456,6 +456,7 @@ pub fn node(name: &str) -> Node {
     Node {
         name: NodeName::new(name).unwrap(),
         kind: NodeKind::Vm,
+        container: nestlab_model::ContainerOptions::default(),
         backend: None,
         image: image(),
         cpus: 1,

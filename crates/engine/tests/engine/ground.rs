@@ -4,10 +4,11 @@
 use async_trait::async_trait;
 use nestlab_api::message::ImageSource;
 use nestlab_backend::{
-    Backend, BackendError, BootSpec, DiskFormat, Machine, MachineRecord, MachineSpec, Plan, Support,
+    Backend, BackendError, BootSpec, DiskFormat, Lower, Machine, MachineRecord, MachineSpec, Plan,
+    Support,
 };
 use nestlab_backend_fake::Fake;
-use nestlab_engine::{BaseImage, Fault, Ground, KitParts, Progress};
+use nestlab_engine::{BaseImage, Fault, Ground, KitParts, Plug, Progress};
 use nestlab_model::{ByteSize, Digest, ImageName, Layer, NetworkName, NodeName};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::process::ProcessId;
@@ -83,7 +84,16 @@ impl Ground for FakeGround {
             disk: self.file("kit")?,
             kernel: self.file("kernel")?,
             initramfs: self.file("initramfs")?,
+            tree: self.0.clone(),
         })
+    }
+
+    async fn root(&self, image: &BaseImage, _: Progress<'_>) -> Result<Lower, Fault> {
+        Ok(Lower::Disk(image.path.clone()))
+    }
+
+    async fn plug(&self, _: &NodeName, _: &Plug, _: u32) -> Result<(), Fault> {
+        Ok(())
     }
 
     fn proved_file(&self) -> Option<PathBuf> {
@@ -113,8 +123,8 @@ impl Backend for Outliving {
         self.fake.name()
     }
 
-    async fn probe(&self, boot: &BootSpec) -> Support {
-        self.fake.probe(boot).await
+    async fn probe(&self, boot: &BootSpec, place: Option<&Namespaces>) -> Support {
+        self.fake.probe(boot, place).await
     }
 
     fn plan(&self, spec: &MachineSpec) -> Result<Plan, BackendError> {

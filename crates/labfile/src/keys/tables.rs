@@ -5,7 +5,7 @@ use super::Shape::{
     Size, Subnet, Target, Text, Url,
 };
 use super::{Key, Object, Shape};
-use crate::limits::{MAX_COUNT, MAX_CPUS, MAX_MTU, MIN_MTU};
+use crate::limits::{MAX_COUNT, MAX_CPUS, MAX_MTU, MAX_PIDS, MIN_MTU};
 
 const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Key {
     Key {
@@ -115,12 +115,19 @@ pub(crate) static NODE: Object = Object {
           `{{ index }}`, `{{ ip }}` and the like differ from node to node.",
     keys: &[
         required("image", Text, "An image of `images:` or a built-in one."),
-        key("kind", Choice(&["vm"]), "vm", "What realises it."),
+        key(
+            "kind",
+            Choice(&["vm", "container"]),
+            "vm",
+            "What realises it: a virtual machine, or a container on the kernel of the level that \
+             it stands on.",
+        ),
         key(
             "backend",
             Name,
             "chosen by kind",
-            "The program that runs it, such as `qemu`.",
+            "The program that runs it: `qemu` for machines, `oci` (runc, crun or youki) for \
+             containers.",
         ),
         key(
             "count",
@@ -190,6 +197,31 @@ pub(crate) static NODE: Object = Object {
             Bool,
             "false",
             "Whether memory can be taken back from it.",
+        ),
+        key(
+            "devices",
+            List(&Text),
+            "",
+            "Of a container: devices of the level that it stands on, such as `/dev/kvm`.",
+        ),
+        key(
+            "volumes",
+            List(&Text),
+            "",
+            "Of a container: folders of the level that it stands on, `FOLDER:TARGET[:ro]`. On this \
+             machine a relative folder starts at the lab file.",
+        ),
+        key(
+            "cap_add",
+            List(&Text),
+            "",
+            "Of a container: capabilities beside Docker's usual ones, such as `NET_ADMIN`.",
+        ),
+        key(
+            "pids_limit",
+            Integer(1, MAX_PIDS),
+            "4096",
+            "Of a container: the most processes and threads at a time.",
         ),
         key(
             "networks",

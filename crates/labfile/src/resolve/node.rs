@@ -11,7 +11,7 @@ use crate::template::Scope;
 use crate::yaml::Tree;
 use nestlab_model::{
     AcceleratorChoice, Boot, ByteSize, DiskSpec, Endpoint, FileSource, ImageName, Layer, Node,
-    NodeKind, NodeName, PortForward,
+    NodeName, PortForward,
 };
 use std::collections::BTreeMap;
 
@@ -37,13 +37,10 @@ impl Resolver<'_> {
             .and_then(|tree| self.image(unit, tree, scope));
         let accel = self.accelerator(fields, scope);
         self.architecture(fields, scope, accel);
-        if let Some(tree) = fields.get("kind") {
-            self.reader(scope)
-                .choice(tree, "kind", &[("vm", NodeKind::Vm)]);
-        }
+        let kind = self.kind(fields, scope);
         Node {
             name: member.name.clone(),
-            kind: NodeKind::Vm,
+            kind,
             backend: fields
                 .get("backend")
                 .and_then(|tree| self.backend(tree, scope)),
@@ -87,6 +84,7 @@ impl Resolver<'_> {
                 Some(tree) => self.inside(unit, tree, fields.key_mark("inside"), site),
                 None => Layer::default(),
             },
+            container: self.container(unit, fields, site),
         }
     }
 

@@ -89,6 +89,10 @@ fn accelerator(node: &NodeStatus) -> Check {
         Some(Accelerator::Tcg) => check
             .found(Verdict::Degraded, "runs under TCG")
             .means("it is many times slower than under KVM"),
+        Some(Accelerator::Container) => check.found(
+            Verdict::Ok,
+            "runs on the kernel of the level that it stands on",
+        ),
         None => check.found(Verdict::NotApplicable, "it does not run"),
     }
 }

@@ -1,0 +1,348 @@
+//! What a container is, as the OCI runtime specification says it. Pure.
+
+use crate::stage::{self, Part};
+use nestlab_backend::{ContainerSpec, Ids, MachineSpec};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The first program of every container, as it finds it.
+const INIT: &str = "/run/nestlab/kit/bin/nestlab-init";
+
+/// What Docker grants to root in a container (its documentation, "Runtime privilege and
+/// Linux capabilities").
+const CAPABILITIES: [&str; 14] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// What a layer inside needs for its bridges and taps. It is root of the container's
+/// own network only.
+const FOR_A_LAYER: &str = "NET_ADMIN";
+
+/// With it a container may do what [`FOR_ADMINISTRATORS`] holds.
+const ADMINISTRATOR: &str = "SYS_ADMIN";
+
+/// What Docker's documentation ("Seccomp security profiles for Docker") says its default
+/// profile blocks, with what has been added to Linux since.
+const BLOCKED: [&str; 33] = [
+    "acct",
+    "add_key",
+    "bpf",
+    "clock_adjtime",
+    "clock_settime",
+    "create_module",
+    "delete_module",
+    "finit_module",
+    "get_kernel_syms",
+    "init_module",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "ioperm",
+    "iopl",
+    "kcmp",
+    "kexec_file_load",
+    "kexec_load",
+    "keyctl",
+    "lookup_dcookie",
+    "nfsservctl",
+    "open_by_handle_at",
+    "perf_event_open",
+    "query_module",
+    "quotactl",
+    "reboot",
+    "request_key",
+    "settimeofday",
+    "swapoff",
+    "swapon",
+    "uselib",
+    "userfaultfd",
+    "vm86",
+];
+
+/// The same, but for containers that have [`ADMINISTRATOR`].
+const FOR_ADMINISTRATORS: [&str; 11] = [
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "pivot_root",
+    "setns",
+    "umount2",
+    "unshare",
+];
+
+/// The flags of clone(2) that make namespaces.
+const NEW_NAMESPACES: [u64; 7] = [
+    0x0200_0000,
+    0x0002_0000,
+    0x0400_0000,
+    0x0800_0000,
+    0x1000_0000,
+    0x2000_0000,
+    0x4000_0000,
+];
+
+/// ENOSYS: a C library falls back to clone(2), whose flags can be looked at.
+const NO_SUCH_CALL: u32 = 38;
+
+/// Microseconds over which processor time is counted: the kernel's own default.
+const PERIOD: u64 = 100_000;
+
+/// Paths of /proc and /sys that show or change what is not the container's own.
+const MASKED: [&str; 10] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/firmware",
+];
+
+const READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// What may be done here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Powers {
+    /// Limits can be set: there are control groups of ours.
+    pub limits: bool,
+    /// More users than one can be had.
+    pub users: bool,
+}
+
+/// The configuration of a container whose parts lie on a stage.
+pub(crate) fn config(
+    spec: &MachineSpec,
+    container: &ContainerSpec,
+    powers: Powers,
+    stage: &Path,
+) -> Value {
+    let capabilities = capabilities(container);
+    let mut config = json!({
+        "ociVersion": "1.0.2",
+        "hostname": container.hostname,
+        "root": { "path": Part::Root.on(stage) },
+        "process": {
+            "user": { "uid": 0, "gid": 0 },
+            "args": [INIT, "__container", format!("nestlab:{}:{}", spec.lab_id, spec.path)],
+            "env": [
+                "container=nestlab",
+                "HOME=/root",
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/nestlab/kit/tools",
+            ],
+            "cwd": "/",
+            "capabilities": {
+                "bounding": capabilities,
+                "effective": capabilities,
+                "permitted": capabilities,
+            },
+        },
+        "mounts": mounts(spec, container, powers, stage),
+        "linux": {
+            "namespaces": namespaces(container.ids),
+            "seccomp": seccomp(container),
+            "maskedPaths": MASKED,
+            "readonlyPaths": READ_ONLY,
+            "cgroupsPath": cgroup(spec),
+        },
+    });
+    let linux = &mut config["linux"];
+    if let Some(ids) = container.ids {
+        let map = json!([{ "containerID": 0, "hostID": ids.first, "size": ids.count }]);
+        linux["uidMappings"] = map.clone();
+        linux["gidMappings"] = map;
+    }
+    if container.holds_layer {
+        linux["sysctl"] = json!({ "net.ipv4.ip_forward": "1" });
+    }
+    if powers.limits {
+        linux["resources"] = resources(spec, container);
+    }
+    config
+}
+
+/// Names the container to its runtime, and its control group.
+pub(crate) fn cgroup(spec: &MachineSpec) -> String {
+    format!("/{}", id(spec))
+}
+
+/// As [`cgroup`].
+pub(crate) fn id(spec: &MachineSpec) -> String {
+    let path = spec.path.to_string();
+    let short = nestlab_sys::dir::short_name(&[&path]);
+    format!("nestlab-{}-{short}", spec.lab_id)
+}
+
+fn capabilities(container: &ContainerSpec) -> Vec<String> {
+    let for_layer = container.holds_layer.then_some(FOR_A_LAYER);
+    let own = CAPABILITIES.iter().copied().chain(for_layer);
+    let mut all: Vec<String> = own
+        .chain(container.capabilities.iter().map(String::as_str))
+        .map(|name| format!("CAP_{name}"))
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn namespaces(ids: Option<Ids>) -> Value {
+    let always = ["pid", "network", "ipc", "uts", "mount", "cgroup"];
+    let user = ids.map(|_| "user");
+    let kinds = always.into_iter().chain(user);
+    kinds.map(|kind| json!({ "type": kind })).collect()
+}
+
+fn mounts(spec: &MachineSpec, container: &ContainerSpec, powers: Powers, stage: &Path) -> Value {
+    let terminals = match powers.users {
+        true => "gid=5,mode=0620",
+        false => "mode=0620",
+    };
+    let own = |target: &str, kind: &str, options: &str| {
+        let options: Vec<&str> = options.split(',').collect();
+        json!({ "destination": target, "type": kind, "source": kind, "options": options })
+    };
+    let mut all = vec![
+        own("/proc", "proc", "nosuid,noexec,nodev"),
+        own("/dev", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"),
+        own(
+            "/dev/pts",
+            "devpts",
+            &format!("nosuid,noexec,newinstance,ptmxmode=0666,{terminals}"),
+        ),
+        own(
+            "/dev/shm",
+            "tmpfs",
+            "nosuid,noexec,nodev,mode=1777,size=65536k",
+        ),
+        own("/dev/mqueue", "mqueue", "nosuid,noexec,nodev"),
+        own("/sys", "sysfs", "nosuid,noexec,nodev,ro"),
+        own("/run", "tmpfs", "nosuid,nodev,mode=755"),
+    ];
+    if powers.limits {
+        all.push(own(
+            "/sys/fs/cgroup",
+            "cgroup",
+            "nosuid,noexec,nodev,relatime,ro",
+        ));
+    }
+    let mut bind = |from: Part, target: &str, read_only: bool| {
+        let access = if read_only { "ro" } else { "rw" };
+        all.push(json!({
+            "destination": target, "type": "none", "source": from.on(stage), "options": ["rbind", access],
+        }));
+    };
+    bind(Part::Kit, "/run/nestlab/kit", true);
+    for (number, disk) in spec.disks.iter().enumerate() {
+        let target = format!("/run/nestlab/disks/{}", disk.serial);
+        bind(Part::Disk(number), &target, disk.read_only);
+    }
+    for (number, device) in container.devices.iter().enumerate() {
+        bind(Part::Device(number), device, false);
+    }
+    for (number, volume) in container.volumes.iter().enumerate() {
+        bind(Part::Volume(number), &volume.target, volume.read_only);
+    }
+    Value::Array(all)
+}
+
+fn resources(spec: &MachineSpec, container: &ContainerSpec) -> Value {
+    let memory = spec.memory.as_bytes();
+    let mut devices = vec![json!({ "allow": false, "access": "rwm" })];
+    let numbers = container
+        .devices
+        .iter()
+        .filter_map(|device| stage::numbers(device));
+    devices.extend(numbers.map(|(major, minor)| {
+        json!({ "allow": true, "type": "c", "major": major, "minor": minor, "access": "rwm" })
+    }));
+    if !spec.disks.is_empty() {
+        devices.push(json!({ "allow": true, "type": "b", "access": "r" }));
+    }
+    json!({
+        "memory": { "limit": memory },
+        "cpu": { "period": PERIOD, "quota": PERIOD * u64::from(spec.cpus) },
+        "pids": { "limit": container.pids },
+        "devices": devices,
+    })
+}
+
+fn seccomp(container: &ContainerSpec) -> Value {
+    let administers = container
+        .capabilities
+        .iter()
+        .any(|name| name == ADMINISTRATOR);
+    let refuse =
+        |names: &[&str]| json!({ "names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": 1 });
+    let mut calls = vec![refuse(&BLOCKED)];
+    if !administers {
+        calls.push(refuse(&FOR_ADMINISTRATORS));
+        calls.push(json!({
+            "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": NO_SUCH_CALL,
+        }));
+        calls.extend(NEW_NAMESPACES.map(|flag| {
+            json!({
+                "names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1,
+                "args": [{ "index": 0, "value": flag, "valueTwo": flag, "op": "SCMP_CMP_MASKED_EQ" }],
+            })
+        }));
+    }
+    json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": calls })
+}
+
+/// The configuration of a container that holds one program and has it tell its version: with
+/// all that is asked of a runtime for any container.
+pub(crate) fn trial(root: &Path, program: &Path, powers: Powers) -> Value {
+    const PROGRAM: &str = "/program";
+    let mut linux = json!({
+        "namespaces": namespaces(None),
+        "seccomp": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            { "names": BLOCKED.as_slice(), "action": "SCMP_ACT_ERRNO", "errnoRet": 1 },
+        ] },
+    });
+    if powers.limits {
+        linux["resources"] = json!({
+            "memory": { "limit": 64 << 20 },
+            "cpu": { "period": PERIOD, "quota": PERIOD },
+            "pids": { "limit": 64 },
+        });
+    }
+    json!({
+        "ociVersion": "1.0.2",
+        "root": { "path": root },
+        "process": {
+            "user": { "uid": 0, "gid": 0 },
+            "args": [PROGRAM, "--version"],
+            "cwd": "/",
+        },
+        "mounts": [
+            { "destination": "/proc", "type": "proc", "source": "proc" },
+            { "destination": PROGRAM, "type": "none", "source": program, "options": ["rbind", "ro"] },
+        ],
+        "linux": linux,
+    })
+}

@@ -1,0 +1,400 @@
+//! A running container: started by us, or found again.
+
+use crate::config::{self, Powers};
+use crate::runtime::{Handle, Runtime, last_words};
+use crate::stage::{self, Stage};
+use async_trait::async_trait;
+use nestlab_backend::{
+    BackendError, ContainerSpec, Contents, Disk, Exit, LinkAddress, Machine, MachineRecord,
+    MachineSpec,
+};
+use nestlab_sys::dir::make_private;
+use nestlab_sys::namespace::Namespaces;
+use nestlab_sys::proc::arguments;
+use nestlab_sys::process::{Pidfd, ProcessId, Signal, detach, hand_down};
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::process::Command;
+
+/// Files of a container's run folder.
+const LINK: &str = "link.sock";
+const CONSOLE: &str = "console.sock";
+const LOG: &str = "oci.log";
+const PID: &str = "pid";
+const STATE: &str = "oci";
+const BUNDLE: &str = "bundle";
+const RUNTIME: &str = "runtime";
+pub(crate) const STAGE: &str = "stage.json";
+
+/// How long a runtime may take to make a container.
+const START: Duration = Duration::from_secs(60);
+
+/// How long a killed container may take to end.
+const END: Duration = Duration::from_secs(20);
+
+/// A container.
+pub(crate) struct Container {
+    record: MachineRecord,
+    pidfd: Pidfd,
+    handle: Handle,
+}
+
+/// Makes a container and has its first program run.
+pub(crate) async fn start(
+    spec: &MachineSpec,
+    container: &ContainerSpec,
+    runtime: &Runtime,
+    own_program: &Path,
+    place: Option<&Namespaces>,
+) -> Result<Container, BackendError> {
+    let run_dir = &spec.run_dir;
+    clear(run_dir)?;
+    let attempt = Attempt {
+        handle: handle(spec, runtime.program.clone()),
+        run_dir,
+        succeeded: false,
+    };
+    let powers = powers(place);
+    write_down(spec, container, runtime, powers).map_err(BackendError::io(format!(
+        "write the container's files to {}",
+        run_dir.display()
+    )))?;
+    create(spec, own_program, place).await?;
+    attempt.handle.tell(&["start"], place).await?;
+    let pid = fs::read_to_string(run_dir.join(PID)).unwrap_or_default();
+    let process = pid.trim().parse().map_err(std::io::Error::other);
+    let process = process.and_then(ProcessId::of);
+    let process = process.map_err(BackendError::io("identify the container"))?;
+    let pidfd = process
+        .open()
+        .map_err(BackendError::io("hold the container"))?;
+    let gone = || BackendError::EndedEarly {
+        status: "it is gone".into(),
+        stderr: words(run_dir),
+    };
+    let record = MachineRecord {
+        backend: crate::NAME.into(),
+        process,
+        started_at: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
+        spec: spec.clone(),
+    };
+    Ok(Container {
+        record,
+        pidfd: pidfd.ok_or_else(gone)?,
+        handle: attempt.succeed(),
+    })
+}
+
+/// What may be done at a place: an ordinary user has neither control groups nor users.
+pub(crate) fn powers(place: Option<&Namespaces>) -> Powers {
+    let all = nestlab_sys::users::is_root() && !place.is_some_and(Namespaces::has_user);
+    Powers {
+        limits: all,
+        users: all,
+    }
+}
+
+/// A start that is not over. Dropped, by a failure or because nobody waits for it any
+/// more, it leaves nothing.
+struct Attempt<'a> {
+    handle: Handle,
+    run_dir: &'a Path,
+    succeeded: bool,
+}
+
+impl Attempt<'_> {
+    fn succeed(mut self) -> Handle {
+        self.succeeded = true;
+        self.handle.clone()
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.succeeded {
+            return;
+        }
+        let mut delete = std::process::Command::new(&self.handle.program);
+        delete.arg("--root").arg(&self.handle.state);
+        delete.args(["delete", "--force", &self.handle.id]);
+        delete
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let _ = delete.status();
+        let _ = clear(self.run_dir);
+    }
+}
+
+/// Writes all that the stage and the runtime read.
+fn write_down(
+    spec: &MachineSpec,
+    container: &ContainerSpec,
+    runtime: &Runtime,
+    powers: Powers,
+) -> std::io::Result<()> {
+    let run_dir = &spec.run_dir;
+    let bundle = run_dir.join(BUNDLE);
+    make_private(run_dir)?;
+    make_private(&bundle)?;
+    make_private(&container.folder)?;
+    let folder = stage::folder()?;
+    let config = config::config(spec, container, powers, folder);
+    fs::write(bundle.join("config.json"), config.to_string())?;
+    fs::write(
+        run_dir.join(RUNTIME),
+        runtime.program.as_os_str().as_encoded_bytes(),
+    )?;
+    let handle = handle(spec, runtime.program.clone());
+    let stage = Stage {
+        folder: folder.to_owned(),
+        lower: container.root.clone(),
+        upper: container.folder.clone(),
+        kit: container.kit.clone(),
+        disks: spec.disks.iter().map(|disk| disk.path.clone()).collect(),
+        devices: container.devices.clone(),
+        volumes: container.volumes.clone(),
+        ids: container.ids,
+        then: handle.creation(&bundle, &run_dir.join(PID)),
+    };
+    let text = serde_json::to_vec(&stage)?;
+    fs::write(run_dir.join(STAGE), text)
+}
+
+/// Sets the stage and has the runtime make the container on it.
+async fn create(
+    spec: &MachineSpec,
+    own_program: &Path,
+    place: Option<&Namespaces>,
+) -> Result<(), BackendError> {
+    let run_dir = &spec.run_dir;
+    let cannot = |what: &str| BackendError::io(format!("make the container's {what}"));
+    let listen = |name| UnixListener::bind(run_dir.join(name)).map(OwnedFd::from);
+    let sockets = listen(LINK).and_then(|link| Ok([link, listen(CONSOLE)?]));
+    let log = File::create(run_dir.join(LOG)).map_err(cannot("log"))?;
+    let mut command = Command::new(own_program);
+    command
+        .arg(stage::ROLE)
+        .arg(run_dir.join(STAGE))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true);
+    detach(&mut command);
+    if let Some(place) = place {
+        place.attach(&mut command);
+    }
+    hand_down(&mut command, sockets.map_err(cannot("sockets"))?);
+    let mut child = command.spawn().map_err(cannot("stage"))?;
+    // The container has its own now.
+    drop(command);
+    match tokio::time::timeout(START, child.wait()).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(BackendError::EndedEarly {
+            status: status.to_string(),
+            stderr: words(run_dir),
+        }),
+        Ok(Err(error)) => Err(BackendError::io("wait for the runtime")(error)),
+        Err(_) => Err(BackendError::Timeout {
+            what: "make a container".into(),
+            seconds: START.as_secs(),
+        }),
+    }
+}
+
+fn handle(spec: &MachineSpec, program: PathBuf) -> Handle {
+    Handle {
+        program,
+        state: spec.run_dir.join(STATE),
+        id: config::id(spec),
+    }
+}
+
+fn words(run_dir: &Path) -> String {
+    last_words(&fs::read_to_string(run_dir.join(LOG)).unwrap_or_default())
+}
+
+/// Removes what a container had in its run folder.
+fn clear(run_dir: &Path) -> Result<(), BackendError> {
+    for folder in [STATE, BUNDLE] {
+        let _ = fs::remove_dir_all(run_dir.join(folder));
+    }
+    for name in [LINK, CONSOLE, LOG, PID, RUNTIME, STAGE] {
+        let path = run_dir.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(BackendError::io(format!("remove {}", path.display()))(
+                    error,
+                ));
+            }
+            _ => {}
+        }
+    }
+    // Not ours alone: another file in it is no error.
+    let _ = fs::remove_dir(run_dir);
+    Ok(())
+}
+
+/// Takes hold of a container that somebody else made.
+pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<Container>, BackendError> {
+    let program = fs::read_to_string(record.spec.run_dir.join(RUNTIME));
+    let Ok(program) = program else {
+        return Ok(None);
+    };
+    let handle = handle(&record.spec, program.into());
+    let found = record
+        .process
+        .open()
+        .map_err(BackendError::io("hold the container"))?;
+    let Some(pidfd) = found.filter(|_| is_ours(record)) else {
+        forget(&handle, &record.spec).await?;
+        return Ok(None);
+    };
+    Ok(Some(Container {
+        record: record.clone(),
+        pidfd,
+        handle,
+    }))
+}
+
+fn is_ours(record: &MachineRecord) -> bool {
+    let name = format!("nestlab:{}:{}", record.spec.lab_id, record.spec.path);
+    arguments(record.process.pid).is_some_and(|argv| argv.contains(&name))
+}
+
+/// Has the runtime forget a container, whether it runs or not, and removes what is left.
+async fn forget(handle: &Handle, spec: &MachineSpec) -> Result<(), BackendError> {
+    if handle.state.join(&handle.id).exists() {
+        handle.tell(&["delete", "--force"], None).await?;
+    }
+    clear(&spec.run_dir)
+}
+
+impl Container {
+    fn unsupported(what: &str) -> BackendError {
+        BackendError::Unsupported {
+            backend: crate::NAME,
+            what: what.to_owned(),
+        }
+    }
+
+    /// A value from the container's control group of memory, of either version.
+    fn memory(&self, unified: &str, old: &str) -> Option<String> {
+        let group = config::cgroup(&self.record.spec);
+        let paths = [
+            format!("/sys/fs/cgroup{group}/{unified}"),
+            format!("/sys/fs/cgroup/memory{group}/{old}"),
+        ];
+        paths.iter().find_map(|path| fs::read_to_string(path).ok())
+    }
+
+    /// How many programs the kernel has ended in it because it needed more memory than
+    /// it may have.
+    fn killed_for_memory(&self) -> u64 {
+        let text = self.memory("memory.events", "memory.oom_control");
+        let text = text.unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        line.and_then(|count| count.trim().parse().ok())
+            .unwrap_or(0)
+    }
+}
+
+#[async_trait]
+impl Machine for Container {
+    fn record(&self) -> MachineRecord {
+        self.record.clone()
+    }
+
+    fn link(&self) -> LinkAddress {
+        LinkAddress::Unix(self.record.spec.run_dir.join(LINK))
+    }
+
+    fn console(&self) -> PathBuf {
+        self.record.spec.run_dir.join(CONSOLE)
+    }
+
+    async fn wait(&self) -> Exit {
+        let ended = self.pidfd.wait().await;
+        let description = match (ended, self.killed_for_memory()) {
+            (Err(error), _) => error.to_string(),
+            (Ok(()), 0) => "its first program has ended".to_owned(),
+            (Ok(()), _) => format!(
+                "it needed more than its {} of memory, and the kernel ended it",
+                self.record.spec.memory
+            ),
+        };
+        Exit { description }
+    }
+
+    /// The signal that its first program takes for one.
+    async fn power_button(&self) -> Result<(), BackendError> {
+        let sent = self.pidfd.signal(Signal::SIGTERM);
+        sent.map_err(BackendError::io("signal the container"))
+    }
+
+    async fn kill(&self) -> Result<(), BackendError> {
+        // A frozen one hears no signal.
+        let _ = self.resume().await;
+        let forgotten = forget(&self.handle, &self.record.spec).await;
+        let _ = self.pidfd.signal(Signal::SIGKILL);
+        let ended = tokio::time::timeout(END, self.pidfd.wait()).await;
+        match (ended, forgotten) {
+            (Err(_), _) => Err(BackendError::Timeout {
+                what: "end a killed container".into(),
+                seconds: END.as_secs(),
+            }),
+            // Two at once: the other has done it.
+            (Ok(_), Err(_)) => forget(&self.handle, &self.record.spec).await,
+            (Ok(_), Ok(())) => Ok(()),
+        }
+    }
+
+    async fn pause(&self) -> Result<(), BackendError> {
+        match self.is_paused().await? {
+            true => Ok(()),
+            false => self.handle.tell(&["pause"], None).await,
+        }
+    }
+
+    async fn resume(&self) -> Result<(), BackendError> {
+        match self.is_paused().await? {
+            true => self.handle.tell(&["resume"], None).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn is_paused(&self) -> Result<bool, BackendError> {
+        Ok(self.handle.status().await? == "paused")
+    }
+
+    async fn save(&self, _state: &Path, _contents: Contents) -> Result<(), BackendError> {
+        Err(Self::unsupported("state that could be saved"))
+    }
+
+    async fn branch(&self, _memory: &Path, _disks: &[Disk]) -> Result<(), BackendError> {
+        Err(Self::unsupported("memory that could be shared with a copy"))
+    }
+
+    async fn shorten(&self, _serial: &str, _base: &Path) -> Result<(), BackendError> {
+        Err(Self::unsupported("disks"))
+    }
+
+    async fn write_memory(&self, _file: &Path) -> Result<(), BackendError> {
+        Err(Self::unsupported("memory in a file"))
+    }
+
+    async fn revive(&self) -> Option<String> {
+        None
+    }
+
+    fn resident_bytes(&self) -> Option<u64> {
+        let used = self.memory("memory.current", "memory.usage_in_bytes");
+        used.and_then(|text| text.trim().parse().ok())
+    }
+}

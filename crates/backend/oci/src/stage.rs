@@ -1,0 +1,223 @@
+//! Where the parts of a container are put together before its runtime takes over: a mount
+//! namespace of its own, made by a process that then becomes the runtime. The container
+//! takes a copy of it along, so nothing has to be unmounted later, and nobody else ever
+//! sees any of it.
+//!
+//! All parts lie in a tmpfs over a folder that everybody may enter: root of a container is
+//! an ordinary user outside, and could not go through folders that are ours alone.
+
+use nestlab_backend::{Lower, Volume};
+use nestlab_sys::detached::{Detached, Ids};
+use nestlab_sys::mount;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+/// The hidden command that does this; its argument is the file of a [`Stage`].
+pub const ROLE: &str = "__stage";
+
+/// One of them is on every Linux, everybody may enter it, and no program is run from it.
+const FOLDERS: [&str; 4] = ["/mnt", "/media", "/srv", "/opt"];
+
+/// Bytes of the tmpfs, which holds mount points and device nodes only.
+const SIZE: u64 = 1 << 20;
+
+/// Where the stage is here.
+///
+/// # Errors
+/// This machine has none of the folders in which it could be.
+pub(crate) fn folder() -> io::Result<&'static Path> {
+    let mut folders = FOLDERS.iter().map(Path::new);
+    let found = folders.find(|folder| folder.is_dir());
+    found.ok_or_else(|| io::Error::other(format!("there is none of {}", FOLDERS.join(", "))))
+}
+
+/// A part of a container.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    /// Its root file system.
+    Root,
+    /// What that begins from.
+    Lower,
+    /// What it writes.
+    Upper,
+    /// The kit.
+    Kit,
+    /// An image for what stands inside it.
+    Disk(usize),
+    /// A device.
+    Device(usize),
+    /// A folder of the level that it stands on.
+    Volume(usize),
+}
+
+impl Part {
+    /// Where it lies on a stage.
+    pub fn on(self, stage: &Path) -> PathBuf {
+        match self {
+            Self::Root => stage.join("root"),
+            Self::Lower => stage.join("lower"),
+            Self::Upper => stage.join("upper"),
+            Self::Kit => stage.join("kit"),
+            Self::Disk(number) => stage.join(format!("disk-{number}")),
+            Self::Device(number) => stage.join(format!("device-{number}")),
+            Self::Volume(number) => stage.join(format!("volume-{number}")),
+        }
+    }
+}
+
+/// What is to be put together, and what takes over then.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stage {
+    pub(crate) folder: PathBuf,
+    pub(crate) lower: Lower,
+    /// A folder with `upper` and `work` below it.
+    pub(crate) upper: PathBuf,
+    pub(crate) kit: PathBuf,
+    pub(crate) disks: Vec<PathBuf>,
+    pub(crate) devices: Vec<String>,
+    pub(crate) volumes: Vec<Volume>,
+    pub(crate) ids: Option<Ids>,
+    /// The runtime and its arguments.
+    pub(crate) then: Vec<OsString>,
+}
+
+/// Sets the stage that a file describes, and becomes the runtime.
+///
+/// # Errors
+/// A part cannot be put in its place; nothing of it is left then.
+pub fn run(file: &Path) -> Result<std::convert::Infallible, String> {
+    let text =
+        fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let stage: Stage = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    stage.set()?;
+    let (program, arguments) = stage.then.split_first().ok_or("there is no runtime")?;
+    let error = std::process::Command::new(program).args(arguments).exec();
+    Err(format!(
+        "cannot start {}: {error}",
+        program.to_string_lossy()
+    ))
+}
+
+impl Stage {
+    fn set(&self) -> Result<(), String> {
+        did("make a mount namespace", mount::own_namespace())?;
+        // All is taken hold of before the stage covers anything.
+        let parts = self.parts()?;
+        did("mount the stage", mount::stage(&self.folder, SIZE))?;
+        for (part, detached) in parts {
+            let at = part.on(&self.folder);
+            let put =
+                mount_point(&at, !matches!(part, Part::Disk(_))).and_then(|()| detached.put(&at));
+            did(&format!("put {}", at.display()), put)?;
+        }
+        if let Lower::Disk(device) = &self.lower {
+            self.mount_disk(device)?;
+        }
+        for (number, device) in self.devices.iter().enumerate() {
+            let made = self.device(device, &Part::Device(number).on(&self.folder));
+            did(&format!("make the device {device}"), made)?;
+        }
+        self.root()
+    }
+
+    /// Everything that lies somewhere already.
+    fn parts(&self) -> Result<Vec<(Part, Detached)>, String> {
+        let mut parts = Vec::new();
+        let mut take = |part, path: &Path, shift: bool| {
+            let taken = Detached::of(path).and_then(|tree| {
+                if let Some(ids) = self.ids.filter(|_| shift) {
+                    tree.shift(ids)?;
+                }
+                Ok(tree)
+            });
+            parts.push((part, did(&format!("take {}", path.display()), taken)?));
+            Ok::<_, String>(())
+        };
+        if let Lower::Folder(folder) = &self.lower {
+            take(Part::Lower, folder, true)?;
+        }
+        take(Part::Upper, &self.upper, false)?;
+        take(Part::Kit, &self.kit, true)?;
+        for (number, disk) in self.disks.iter().enumerate() {
+            take(Part::Disk(number), disk, false)?;
+        }
+        for (number, volume) in self.volumes.iter().enumerate() {
+            take(Part::Volume(number), &volume.source, true)?;
+        }
+        Ok(parts)
+    }
+
+    fn mount_disk(&self, device: &Path) -> Result<(), String> {
+        let plain = self.folder.join("disk");
+        let lower = Part::Lower.on(&self.folder);
+        let mounted = mount_point(&plain, true)
+            .and_then(|()| mount_point(&lower, true))
+            .and_then(|()| mount::device(device, &plain, "ext4", true))
+            .and_then(|()| Detached::of(&plain))
+            .and_then(|tree| {
+                if let Some(ids) = self.ids {
+                    tree.shift(ids)?;
+                }
+                tree.put(&lower)
+            });
+        did(&format!("mount {}", device.display()), mounted)
+    }
+
+    /// A node of its own, which belongs to the container's root.
+    fn device(&self, device: &str, at: &Path) -> io::Result<()> {
+        let Some(ids) = self.ids else {
+            // Who is not root can only have what is there.
+            mount_point(at, false)?;
+            return Detached::of(Path::new(device))?.put(at);
+        };
+        let metadata = fs::metadata(device)?;
+        if !metadata.file_type().is_char_device() {
+            return Err(io::Error::other("it is no character device"));
+        }
+        mount::character_device(at, metadata.rdev())?;
+        chown(at, Some(ids.first), Some(ids.first))
+    }
+
+    /// The root: an overlay, or a copy where there can be none.
+    fn root(&self) -> Result<(), String> {
+        let (upper, root) = (Part::Upper.on(&self.folder), Part::Root.on(&self.folder));
+        did("make the root", mount_point(&root, true))?;
+        let owner = self.ids.map(|ids| ids.first);
+        let own = |name: &str| {
+            let path = upper.join(name);
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                _ => chown(&path, owner, owner).map(|()| path),
+            }
+        };
+        let overlaid = own("upper").and_then(|changes| {
+            let work = own("work")?;
+            let lower = Part::Lower.on(&self.folder);
+            mount::overlay(&lower, &changes, &work, &root, self.ids.is_none())
+        });
+        did("mount the root", overlaid)
+    }
+}
+
+fn mount_point(at: &Path, folder: bool) -> io::Result<()> {
+    match folder {
+        true => fs::create_dir(at),
+        false => fs::write(at, ""),
+    }
+}
+
+fn did<T>(what: &str, done: io::Result<T>) -> Result<T, String> {
+    done.map_err(|error| format!("cannot {what}: {error}"))
+}
+
+/// Major and minor number of a device of this level, if it is one.
+pub(crate) fn numbers(device: &str) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(device).ok()?;
+    let is_device = metadata.file_type().is_char_device();
+    is_device.then(|| mount::device_numbers(metadata.rdev()))
+}

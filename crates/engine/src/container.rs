@@ -1,0 +1,145 @@
+//! What is otherwise about a node that is a container: its root is a tree of files and no
+//! disk, it may not change its own network, and it cannot be frozen.
+
+use crate::cell::NodeCell;
+use crate::engine::Engine;
+use crate::launch::{Body, Parts, all_disks};
+use crate::{Fault, Plug};
+use nestlab_backend::{ContainerSpec, Start, Volume};
+use nestlab_model::{Node, NodeKind, Stage};
+use nestlab_sys::detached::Ids;
+use nestlab_sys::dir::short_name;
+use std::path::Path;
+
+/// The users of a container. Those that systemd sets aside for containers, so that no
+/// user of this level is among them (its document UIDS-GIDS).
+const FIRST_ID: u32 = 0x8_0000;
+const LAST_ID: u32 = 0x6fff_ffff;
+const IDS: u32 = 0x1_0000;
+
+/// Processes and threads that a container may have if it says nothing.
+const PIDS: u32 = 4096;
+
+/// What a layer inside a container needs for its taps.
+const TUN: &str = "/dev/net/tun";
+
+/// The folder of what a container writes, below its node's.
+const WRITTEN: &str = "container";
+
+impl Engine {
+    /// What a container is made from.
+    pub(crate) async fn container_body(
+        &self,
+        cell: &NodeCell,
+        node: &Node,
+        parts: &Parts,
+    ) -> Result<Body, Fault> {
+        let progress = self.progress(cell, Stage::Disks);
+        let holds_layer = !node.inside.is_empty();
+        let mut devices = node.container.devices.clone();
+        if holds_layer && !devices.iter().any(|device| device == TUN) {
+            devices.push(TUN.to_owned());
+        }
+        if let Some(missing) = devices.iter().find(|device| !Path::new(device).exists()) {
+            return Err(Fault::new(format!(
+                "Node `{}` asks for the device `{missing}`, which is not there",
+                cell.path
+            ))
+            .with_hint("`nestlab doctor` tells what this level has"));
+        }
+        let spec = self.spec()?;
+        let container = ContainerSpec {
+            root: self.0.ground.root(&parts.base, &progress).await?,
+            folder: cell.folder.join(WRITTEN),
+            kit: parts.kit.tree.clone(),
+            hostname: node.name.to_string(),
+            ids: self.ids(&spec.lab_id, cell).await,
+            pids: node.container.pids_limit.unwrap_or(PIDS),
+            devices,
+            capabilities: node.container.cap_add.clone(),
+            volumes: existing(cell, &node.container.volumes)?,
+            holds_layer,
+        };
+        Ok(Body {
+            start: Start::Container(Box::new(container)),
+            disks: match holds_layer {
+                true => all_disks(Vec::new(), parts),
+                false => Vec::new(),
+            },
+        })
+    }
+
+    /// Who a container's users are outside: others for every container. `None` where we
+    /// are not root, and there is one user only.
+    async fn ids(&self, lab_id: &str, cell: &NodeCell) -> Option<Ids> {
+        let place = self.0.ground.place().await;
+        let alone = place.is_some_and(|place| place.has_user());
+        if alone || !nestlab_sys::users::has_all_ids() {
+            return None;
+        }
+        let ranges = (LAST_ID - FIRST_ID) / IDS;
+        let name = short_name(&[lab_id, &cell.path.to_string()]);
+        let number = u32::from_str_radix(&name[..8], 16).unwrap_or_default() % ranges;
+        Some(Ids {
+            first: FIRST_ID + number * IDS,
+            count: IDS,
+        })
+    }
+
+    /// Gives a container the interfaces that it should have.
+    pub(crate) async fn plug(&self, cell: &NodeCell, node: &Node) -> Result<(), Fault> {
+        let Some(live) = cell.live().filter(|_| node.kind == NodeKind::Container) else {
+            return Ok(());
+        };
+        let spec = self.spec()?;
+        let mut ways_out = 0;
+        for (number, endpoint) in node.endpoints.iter().enumerate() {
+            let network = spec.layer.network(&endpoint.network);
+            let nat = network.filter(|network| network.mode == nestlab_model::NetworkMode::Nat);
+            let gateway = nat.map(|network| network.gateway).filter(|_| ways_out == 0);
+            ways_out += usize::from(gateway.is_some());
+            let plug = Plug {
+                network: endpoint.network.clone(),
+                interface: format!("eth{number}"),
+                mac: endpoint.mac,
+                address: endpoint.address,
+                gateway,
+            };
+            let process = live.machine.record().process.pid;
+            self.0.ground.plug(&node.name, &plug, process).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses what freezes machines where one of them is a container.
+    pub(crate) fn refuse_containers(&self, what: &str) -> Result<(), Fault> {
+        let running = self.cells().into_iter().find(|cell| {
+            let record = cell.record();
+            cell.live().is_some()
+                && record.is_some_and(|record| record.node.kind == NodeKind::Container)
+        });
+        match running {
+            None => Ok(()),
+            Some(cell) => Err(Fault::new(format!(
+                "Node `{}` is a container of this machine, whose processes cannot be {what}",
+                cell.path
+            ))
+            .with_hint(format!(
+                "`nestlab halt {0}` first; or have it stand in a virtual machine, with which it can be",
+                cell.path
+            ))),
+        }
+    }
+}
+
+fn existing(cell: &NodeCell, volumes: &[Volume]) -> Result<Vec<Volume>, Fault> {
+    match volumes.iter().find(|volume| !volume.source.exists()) {
+        None => Ok(volumes.to_vec()),
+        Some(missing) => Err(Fault::new(format!(
+            "The volume {} of node `{}` is not there",
+            missing.source.display(),
+            cell.path
+        ))
+        .with_hint("Make the folder, or correct `volumes:`")),
+    }
+}
