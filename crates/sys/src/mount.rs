@@ -113,13 +113,17 @@ pub fn overlay(
         .map_err(io::Error::from)
 }
 
-/// Makes a node of a character device that only its owner may use.
+/// Makes a device node of a mode, which tells its kind too (inode(7)).
 ///
 /// # Errors
 /// As mknod(2): only root of the machine may.
-pub fn character_device(at: &Path, device: u64) -> io::Result<()> {
+pub fn make_device(at: &Path, mode: u32, device: u64) -> io::Result<()> {
     use nix::sys::stat::{Mode, SFlag, mknod};
-    mknod(at, SFlag::S_IFCHR, Mode::S_IRUSR | Mode::S_IWUSR, device).map_err(io::Error::from)
+    let (kind, permissions) = (
+        SFlag::from_bits_truncate(mode),
+        Mode::from_bits_truncate(mode),
+    );
+    mknod(at, kind, permissions, device).map_err(io::Error::from)
 }
 
 /// Major and minor number of a device.

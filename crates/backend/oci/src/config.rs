@@ -250,22 +250,27 @@ fn mounts(spec: &MachineSpec, container: &ContainerSpec, powers: Powers, stage: 
             "nosuid,noexec,nodev,relatime,ro",
         ));
     }
-    let mut bind = |from: Part, target: &str, read_only: bool| {
-        let access = if read_only { "ro" } else { "rw" };
+    // What is only to be read is mounted so on the stage already.
+    let mut bind = |from: Part, target: &str| {
         all.push(json!({
-            "destination": target, "type": "none", "source": from.on(stage), "options": ["rbind", access],
+            "destination": target, "type": "none", "source": from.on(stage), "options": ["rbind"],
         }));
     };
-    bind(Part::Kit, "/run/nestlab/kit", true);
+    bind(Part::Kit, "/run/nestlab/kit");
     for (number, disk) in spec.disks.iter().enumerate() {
-        let target = format!("/run/nestlab/disks/{}", disk.serial);
-        bind(Part::Disk(number), &target, disk.read_only);
+        // A device among devices: QEMU tells them apart from files by that.
+        let folder = match disk.path.starts_with("/dev") {
+            true => "/dev/nestlab",
+            false => "/run/nestlab/disks",
+        };
+        let target = format!("{folder}/{}", disk.serial);
+        bind(Part::Disk(number), &target);
     }
     for (number, device) in container.devices.iter().enumerate() {
-        bind(Part::Device(number), device, false);
+        bind(Part::Device(number), device);
     }
     for (number, volume) in container.volumes.iter().enumerate() {
-        bind(Part::Volume(number), &volume.target, volume.read_only);
+        bind(Part::Volume(number), &volume.target);
     }
     Value::Array(all)
 }

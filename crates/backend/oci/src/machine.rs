@@ -1,6 +1,7 @@
 //! A running container: started by us, or found again.
 
 use crate::config::{self, Powers};
+use crate::group::Group;
 use crate::runtime::{Handle, Runtime, last_words};
 use crate::stage::{self, Stage};
 use async_trait::async_trait;
@@ -284,24 +285,8 @@ impl Container {
         }
     }
 
-    /// A value from the container's control group of memory, of either version.
-    fn memory(&self, unified: &str, old: &str) -> Option<String> {
-        let group = config::cgroup(&self.record.spec);
-        let paths = [
-            format!("/sys/fs/cgroup{group}/{unified}"),
-            format!("/sys/fs/cgroup/memory{group}/{old}"),
-        ];
-        paths.iter().find_map(|path| fs::read_to_string(path).ok())
-    }
-
-    /// How many programs the kernel has ended in it because it needed more memory than
-    /// it may have.
-    fn killed_for_memory(&self) -> u64 {
-        let text = self.memory("memory.events", "memory.oom_control");
-        let text = text.unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-        line.and_then(|count| count.trim().parse().ok())
-            .unwrap_or(0)
+    fn group(&self) -> Group {
+        Group::new(config::cgroup(&self.record.spec))
     }
 }
 
@@ -321,7 +306,7 @@ impl Machine for Container {
 
     async fn wait(&self) -> Exit {
         let ended = self.pidfd.wait().await;
-        let description = match (ended, self.killed_for_memory()) {
+        let description = match (ended, self.group().killed_for_memory()) {
             (Err(error), _) => error.to_string(),
             (Ok(()), 0) => "its first program has ended".to_owned(),
             (Ok(()), _) => format!(
@@ -356,21 +341,22 @@ impl Machine for Container {
     }
 
     async fn pause(&self) -> Result<(), BackendError> {
-        match self.is_paused().await? {
-            true => Ok(()),
-            false => self.handle.tell(&["pause"], None).await,
-        }
+        let frozen = self.group().freeze().await;
+        frozen.map_err(BackendError::io("freeze the container"))
     }
 
     async fn resume(&self) -> Result<(), BackendError> {
         match self.is_paused().await? {
-            true => self.handle.tell(&["resume"], None).await,
+            true => self
+                .group()
+                .thaw()
+                .map_err(BackendError::io("thaw the container")),
             false => Ok(()),
         }
     }
 
     async fn is_paused(&self) -> Result<bool, BackendError> {
-        Ok(self.handle.status().await? == "paused")
+        Ok(self.group().is_frozen())
     }
 
     async fn save(&self, _state: &Path, _contents: Contents) -> Result<(), BackendError> {
@@ -394,7 +380,6 @@ impl Machine for Container {
     }
 
     fn resident_bytes(&self) -> Option<u64> {
-        let used = self.memory("memory.current", "memory.usage_in_bytes");
-        used.and_then(|text| text.trim().parse().ok())
+        self.group().memory()
     }
 }

@@ -3,7 +3,6 @@
 use crate::config::{Powers, trial};
 use nestlab_backend::BackendError;
 use nestlab_sys::namespace::Namespaces;
-use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -155,25 +154,10 @@ impl Handle {
         words: &[&str],
         place: Option<&Namespaces>,
     ) -> Result<(), BackendError> {
-        self.ask(words, place).await.map(drop)
-    }
-
-    /// What the runtime says of the container.
-    pub async fn status(&self) -> Result<String, BackendError> {
-        let text = self.ask(&["state"], None).await?;
-        let state: Value = serde_json::from_str(&text).unwrap_or_default();
-        Ok(state["status"].as_str().unwrap_or_default().to_owned())
-    }
-
-    async fn ask(
-        &self,
-        words: &[&str],
-        place: Option<&Namespaces>,
-    ) -> Result<String, BackendError> {
         let mut command = command(&self.program, &self.state);
         command.args(words).arg(&self.id);
-        let asked = finish(&mut command, place).await;
-        asked.map_err(|message| BackendError::Refused {
+        let told = finish(&mut command, place).await;
+        told.map(drop).map_err(|message| BackendError::Refused {
             command: format!("{} {}", name_of(&self.program), words.join(" ")),
             message,
         })

@@ -109,47 +109,78 @@ impl Stage {
         // All is taken hold of before the stage covers anything.
         let parts = self.parts()?;
         did("mount the stage", mount::stage(&self.folder, SIZE))?;
-        for (part, detached) in parts {
+        for (part, taken) in parts {
             let at = part.on(&self.folder);
-            let put =
-                mount_point(&at, !matches!(part, Part::Disk(_))).and_then(|()| detached.put(&at));
-            did(&format!("put {}", at.display()), put)?;
+            did(&format!("put {}", at.display()), self.put(taken, &at))?;
         }
         if let Lower::Disk(device) = &self.lower {
             self.mount_disk(device)?;
-        }
-        for (number, device) in self.devices.iter().enumerate() {
-            let made = self.device(device, &Part::Device(number).on(&self.folder));
-            did(&format!("make the device {device}"), made)?;
         }
         self.root()
     }
 
     /// Everything that lies somewhere already.
-    fn parts(&self) -> Result<Vec<(Part, Detached)>, String> {
+    fn parts(&self) -> Result<Vec<(Part, Taken)>, String> {
         let mut parts = Vec::new();
-        let mut take = |part, path: &Path, shift: bool| {
-            let taken = Detached::of(path).and_then(|tree| {
-                if let Some(ids) = self.ids.filter(|_| shift) {
-                    tree.shift(ids)?;
-                }
-                Ok(tree)
-            });
+        let mut take = |part, path: &Path, manner| {
+            let taken = self.take(path, manner);
             parts.push((part, did(&format!("take {}", path.display()), taken)?));
             Ok::<_, String>(())
         };
         if let Lower::Folder(folder) = &self.lower {
-            take(Part::Lower, folder, true)?;
+            take(Part::Lower, folder, Manner::Shifted)?;
         }
-        take(Part::Upper, &self.upper, false)?;
-        take(Part::Kit, &self.kit, true)?;
+        take(Part::Upper, &self.upper, Manner::AsItIs)?;
+        take(Part::Kit, &self.kit, Manner::ReadOnly)?;
         for (number, disk) in self.disks.iter().enumerate() {
-            take(Part::Disk(number), disk, false)?;
+            take(Part::Disk(number), disk, Manner::ReadOnly)?;
+        }
+        for (number, device) in self.devices.iter().enumerate() {
+            take(Part::Device(number), Path::new(device), Manner::AsItIs)?;
         }
         for (number, volume) in self.volumes.iter().enumerate() {
-            take(Part::Volume(number), &volume.source, true)?;
+            let manner = match volume.read_only {
+                true => Manner::ReadOnly,
+                false => Manner::Shifted,
+            };
+            take(Part::Volume(number), &volume.source, manner)?;
         }
         Ok(parts)
+    }
+
+    fn take(&self, path: &Path, manner: Manner) -> io::Result<Taken> {
+        let kind = fs::metadata(path)?;
+        let is_device = kind.file_type().is_char_device() || kind.file_type().is_block_device();
+        if is_device && self.ids.is_some() {
+            let mode = if manner == Manner::ReadOnly {
+                0o400
+            } else {
+                0o600
+            };
+            return Ok(Taken::Device(kind.mode() & S_IFMT | mode, kind.rdev()));
+        }
+        let tree = Detached::of(path)?;
+        if let Some(ids) = self.ids.filter(|_| manner != Manner::AsItIs) {
+            tree.shift(ids)?;
+        }
+        if manner == Manner::ReadOnly {
+            tree.read_only()?;
+        }
+        Ok(Taken::Tree(tree, kind.is_dir()))
+    }
+
+    fn put(&self, taken: Taken, at: &Path) -> io::Result<()> {
+        match taken {
+            Taken::Tree(tree, folder) => {
+                mount_point(at, folder)?;
+                tree.put(at)
+            }
+            Taken::Device(mode, device) => {
+                mount::make_device(at, mode, device)?;
+                let owner = self.ids.map(|ids| ids.first);
+                chown(at, owner, owner)
+            }
+        }
     }
 
     fn mount_disk(&self, device: &Path) -> Result<(), String> {
@@ -166,21 +197,6 @@ impl Stage {
                 tree.put(&lower)
             });
         did(&format!("mount {}", device.display()), mounted)
-    }
-
-    /// A node of its own, which belongs to the container's root.
-    fn device(&self, device: &str, at: &Path) -> io::Result<()> {
-        let Some(ids) = self.ids else {
-            // Who is not root can only have what is there.
-            mount_point(at, false)?;
-            return Detached::of(Path::new(device))?.put(at);
-        };
-        let metadata = fs::metadata(device)?;
-        if !metadata.file_type().is_char_device() {
-            return Err(io::Error::other("it is no character device"));
-        }
-        mount::character_device(at, metadata.rdev())?;
-        chown(at, Some(ids.first), Some(ids.first))
     }
 
     /// The root: an overlay, or a copy where there can be none.
@@ -204,6 +220,29 @@ impl Stage {
     }
 }
 
+/// How a part is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// With its owners as they are here.
+    AsItIs,
+    /// With its owners as the container's users.
+    Shifted,
+    /// The same, and nobody may write to it.
+    ReadOnly,
+}
+
+/// A part that has been taken hold of.
+enum Taken {
+    /// A file or folder; the latter if true.
+    Tree(Detached, bool),
+    /// The mode of a device node, and its numbers. Root of the container could not use
+    /// one that belongs to root of this level, so it gets a node of its own.
+    Device(u32, u64),
+}
+
+/// The bits of a mode that tell the kind of file (inode(7)).
+const S_IFMT: u32 = 0o170_000;
+
 fn mount_point(at: &Path, folder: bool) -> io::Result<()> {
     match folder {
         true => fs::create_dir(at),
@@ -215,7 +254,7 @@ fn did<T>(what: &str, done: io::Result<T>) -> Result<T, String> {
     done.map_err(|error| format!("cannot {what}: {error}"))
 }
 
-/// Major and minor number of a device of this level, if it is one.
+/// Major and minor number of a character device of this level, if it is one.
 pub(crate) fn numbers(device: &str) -> Option<(u64, u64)> {
     let metadata = fs::metadata(device).ok()?;
     let is_device = metadata.file_type().is_char_device();

@@ -189,7 +189,11 @@ impl Progress {
         let why = reason
             .map(|reason| format!(": {}", clean(&reason)))
             .unwrap_or_default();
-        self.above(&format!("{}runs on {accelerator}{slow}{why}", prefix(path)));
+        let on = match accelerator {
+            Accelerator::Container => "this level's kernel".to_owned(),
+            _ => accelerator.to_string(),
+        };
+        self.above(&format!("{}runs on {on}{slow}{why}", prefix(path)));
     }
 
     fn line(&mut self, path: &NodePath) -> &mut Line {

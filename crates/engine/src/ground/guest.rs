@@ -11,7 +11,7 @@ use nestlab_network::{Cable, LayerNetwork, Place};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::process::ProcessId;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -40,13 +40,13 @@ impl GuestGround {
     }
 }
 
-/// Where a container finds by their serials what a virtual machine has as disks.
-const HANDED: &str = "/run/nestlab/disks";
+/// Where a container finds by their serials what a virtual machine has as disks: files,
+/// and devices.
+const HANDED: [&str; 2] = ["/run/nestlab/disks", "/dev/nestlab"];
 
 /// The block device with a serial.
 fn device(serial: &str) -> Result<PathBuf, Fault> {
-    let handed = Path::new(HANDED).join(serial);
-    if handed.exists() {
+    if let Some((handed, _)) = handed(|name| name == serial) {
         return Ok(handed);
     }
     nestlab_sys::virtio::block_device(serial)
@@ -57,11 +57,14 @@ fn device(serial: &str) -> Result<PathBuf, Fault> {
         })
 }
 
-fn handed_with_prefix(prefix: &str) -> Option<(PathBuf, String)> {
-    let entries = std::fs::read_dir(HANDED).ok()?.flatten();
-    let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let serial = names.find(|name| name.starts_with(prefix))?;
-    Some((Path::new(HANDED).join(&serial), serial))
+/// The first disk that was handed to this container and whose serial fits, with that.
+fn handed(fits: impl Fn(&str) -> bool) -> Option<(PathBuf, String)> {
+    let folders = HANDED.iter().flat_map(std::fs::read_dir);
+    let mut disks = folders.flatten().flatten().filter_map(|entry| {
+        let serial = entry.file_name().into_string().ok()?;
+        Some((entry.path(), serial))
+    });
+    disks.find(|(_, serial)| fits(serial))
 }
 
 #[async_trait]
@@ -140,7 +143,7 @@ impl Ground for GuestGround {
     }
 
     async fn kit(&self, _progress: Progress<'_>) -> Result<KitParts, Fault> {
-        let disk = match handed_with_prefix("kit-") {
+        let disk = match handed(|name| name.starts_with("kit-")) {
             Some(found) => Some(found),
             None => nestlab_sys::virtio::block_device_with_prefix("kit-")
                 .map_err(Fault::io("Cannot look for the kit's disk"))?,

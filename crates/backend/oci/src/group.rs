@@ -1,0 +1,161 @@
+//! The control group of a container: what the kernel counts and limits there. Both
+//! versions of cgroups (cgroups(7)), also side by side.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where the kernel shows control groups.
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// How long all of a group may take to stand still.
+const FREEZE: Duration = Duration::from_secs(10);
+
+/// How long a group may take that holds threads of the kernel, which never stand still:
+/// KVM puts one into the group of whoever makes a virtual machine (Linux 5.4 to 6.14).
+const FREEZE_BUT_FOR_THE_KERNELS: Duration = Duration::from_millis(300);
+
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A control group.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    name: String,
+}
+
+impl Group {
+    /// The group of a name, such as `/nestlab-1a2b3c4d-…`.
+    pub fn new(name: String) -> Self {
+        Self { name }
+    }
+
+    /// Bytes of memory in use.
+    pub fn memory(&self) -> Option<u64> {
+        let used = self.memory_file("memory.current", "memory.usage_in_bytes");
+        used.and_then(|text| text.trim().parse().ok())
+    }
+
+    /// How many programs the kernel has ended because the group needed more memory than
+    /// it may have.
+    pub fn killed_for_memory(&self) -> u64 {
+        let text = self.memory_file("memory.events", "memory.oom_control");
+        let text = text.unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        line.and_then(|count| count.trim().parse().ok())
+            .unwrap_or(0)
+    }
+
+    fn memory_file(&self, unified: &str, old: &str) -> Option<String> {
+        let paths = [
+            format!("{ROOT}{}/{unified}", self.name),
+            format!("{ROOT}/memory{}/{old}", self.name),
+        ];
+        paths.iter().find_map(|path| fs::read_to_string(path).ok())
+    }
+
+    /// Has every program in it stand still.
+    ///
+    /// # Errors
+    /// There is no such group, or a program does not stand still in time.
+    pub async fn freeze(&self) -> io::Result<()> {
+        let freezer = self.freezer()?;
+        freezer.set(true)?;
+        let start = Instant::now();
+        while !freezer.stands_still() {
+            let patience = match freezer.holds_kernel_threads() {
+                true => FREEZE_BUT_FOR_THE_KERNELS,
+                false => FREEZE,
+            };
+            if start.elapsed() > patience {
+                if patience == FREEZE_BUT_FOR_THE_KERNELS {
+                    return Ok(());
+                }
+                freezer.set(false)?;
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Has every program in it go on.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.freezer()?.set(false)
+    }
+
+    /// Whether it was told to stand still.
+    pub fn is_frozen(&self) -> bool {
+        self.freezer().is_ok_and(|freezer| freezer.is_set())
+    }
+
+    fn freezer(&self) -> io::Result<Freezer> {
+        let unified = PathBuf::from(format!("{ROOT}{}", self.name));
+        if unified.join(Freezer::UNIFIED).exists() {
+            return Ok(Freezer::Unified(unified));
+        }
+        let old = PathBuf::from(format!("{ROOT}/freezer{}", self.name));
+        match old.join(Freezer::OLD).exists() {
+            true => Ok(Freezer::Old(old)),
+            false => Err(io::Error::other(
+                "there is no control group that could be frozen",
+            )),
+        }
+    }
+}
+
+/// What freezes a group, by its folder.
+enum Freezer {
+    Unified(PathBuf),
+    Old(PathBuf),
+}
+
+impl Freezer {
+    const UNIFIED: &str = "cgroup.freeze";
+    const OLD: &str = "freezer.state";
+
+    fn set(&self, frozen: bool) -> io::Result<()> {
+        let (file, word) = match (self, frozen) {
+            (Self::Unified(folder), true) => (folder.join(Self::UNIFIED), "1"),
+            (Self::Unified(folder), false) => (folder.join(Self::UNIFIED), "0"),
+            (Self::Old(folder), true) => (folder.join(Self::OLD), "FROZEN"),
+            (Self::Old(folder), false) => (folder.join(Self::OLD), "THAWED"),
+        };
+        fs::write(file, word)
+    }
+
+    fn is_set(&self) -> bool {
+        match self {
+            Self::Unified(folder) => reads(&folder.join(Self::UNIFIED), |text| text.trim() == "1"),
+            Self::Old(folder) => reads(&folder.join(Self::OLD), |text| text.trim() != "THAWED"),
+        }
+    }
+
+    fn stands_still(&self) -> bool {
+        match self {
+            Self::Unified(folder) => reads(&folder.join("cgroup.events"), |text| {
+                text.lines().any(|line| line == "frozen 1")
+            }),
+            Self::Old(folder) => reads(&folder.join(Self::OLD), |text| text.trim() == "FROZEN"),
+        }
+    }
+
+    /// Threads of the kernel have no command line.
+    fn holds_kernel_threads(&self) -> bool {
+        let (Self::Unified(folder) | Self::Old(folder)) = self;
+        let list = match self {
+            Self::Unified(_) => "cgroup.threads",
+            Self::Old(_) => "tasks",
+        };
+        let is_kernels =
+            |thread: &str| reads(Path::new(&format!("/proc/{thread}/cmdline")), str::is_empty);
+        reads(&folder.join(list), |text| text.lines().any(is_kernels))
+    }
+}
+
+fn reads(file: &Path, fits: impl Fn(&str) -> bool) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| fits(&text))
+}
