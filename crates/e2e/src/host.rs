@@ -12,6 +12,7 @@ pub struct HostSnapshot {
     forwarding: String,
     mounts: Vec<String>,
     memory: Vec<PathBuf>,
+    groups: Vec<PathBuf>,
 }
 
 impl HostSnapshot {
@@ -25,6 +26,7 @@ impl HostSnapshot {
                 .unwrap_or_default(),
             mounts: mounts(),
             memory: memory(),
+            groups: groups(),
         }
     }
 }
@@ -58,6 +60,24 @@ fn memory() -> Vec<PathBuf> {
         .collect();
     labs.sort();
     labs
+}
+
+/// Control groups of containers, in whichever hierarchy.
+fn groups() -> Vec<PathBuf> {
+    let folders = |path: &Path| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let top = folders(Path::new("/sys/fs/cgroup"));
+    let all = top
+        .iter()
+        .flat_map(|folder| folders(folder))
+        .chain(top.clone());
+    let mut ours: Vec<PathBuf> = all
+        .filter(|path| path.to_string_lossy().contains("/nestlab-"))
+        .collect();
+    ours.sort();
+    ours
 }
 
 fn output(program: &str, args: &[&str]) -> String {

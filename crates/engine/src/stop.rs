@@ -22,6 +22,9 @@ impl Engine {
     /// # Errors
     /// A path names no node, or a machine could not be stopped.
     pub async fn halt(&self, request: &StopRequest) -> Result<Outcome, Fault> {
+        if request.save {
+            self.refuse_containers("saved")?;
+        }
         let results = self
             .for_each(&request.paths, |cell, below| {
                 self.halt_node(cell, below, request)

@@ -1,0 +1,216 @@
+//! Containers: on this machine, with a machine inside, and inside a machine.
+
+use nestlab_e2e::{World, is_root, nested_story, skip};
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const PAIR: &str = "\
+name: pair
+nodes:
+  one:
+    kind: container
+    image: debian
+    memory: 64MiB
+    pids_limit: 40
+    ports: ['28081:80']
+    volumes: ['./shared:/srv/shared', './shared:/srv/seen:ro']
+  two: { kind: container, image: debian, memory: 64MiB }
+";
+
+/// A lab of two containers, whose folder has a folder to share.
+fn pair(world: &World) -> PathBuf {
+    let lab = world.lab("pair", PAIR);
+    std::fs::create_dir(lab.join("shared")).unwrap();
+    std::fs::write(lab.join("shared/file"), "ours").unwrap();
+    lab
+}
+
+/// A server that greets whoever connects, and ends.
+const GREET: &str = "perl -MIO::Socket::INET -e '\
+    $s = IO::Socket::INET->new(LocalPort => 80, Listen => 1, ReuseAddr => 1) or die; \
+    while ($c = $s->accept) { print $c `hostname`; close $c }' </dev/null >/dev/null 2>&1 &";
+
+#[test]
+fn containers_come_up_talk_and_go() {
+    let world = World::new();
+    let lab = pair(&world);
+    world.run(&lab, &["up"]).ok();
+    let node = world.node(&lab, "one");
+    assert_eq!(node["backend"], "oci");
+    assert_eq!(node["accelerator"], "container");
+
+    // Their own names, files and processes.
+    assert_eq!(world.inside(&lab, "one", "hostname; id -u"), "one\n0");
+    assert_eq!(world.inside(&lab, "two", "echo /proc/[0-9]* | wc -w"), "5");
+    world.inside(&lab, "one", "echo mine >/root/kept");
+    world
+        .run(&lab, &["exec", "two", "--", "test", "-e", "/root/kept"])
+        .exits_with(1);
+
+    // The network between them, and from here.
+    world.inside(&lab, "one", GREET);
+    let ask = "perl -MIO::Socket::INET -e '\
+        for (1..50) { $s = IO::Socket::INET->new(\"one:80\") and last; select undef, undef, undef, .1 } print <$s>'";
+    assert_eq!(world.inside(&lab, "two", ask), "one");
+    let mut greeting = String::new();
+    let mut here = TcpStream::connect("127.0.0.1:28081").unwrap();
+    here.set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    here.read_to_string(&mut greeting).unwrap();
+    assert_eq!(greeting, "one\n");
+
+    // Volumes, one of them only to be read.
+    assert_eq!(world.inside(&lab, "one", "cat /srv/shared/file"), "ours");
+    world.inside(&lab, "one", "echo theirs >/srv/shared/new");
+    assert_eq!(
+        std::fs::read_to_string(lab.join("shared/new")).unwrap(),
+        "theirs\n"
+    );
+    world
+        .run(&lab, &["exec", "one", "--", "touch", "/srv/seen/x"])
+        .exits_with(1);
+
+    world.run(&lab, &["pause", "one"]).ok();
+    assert_eq!(world.state(&lab, "one"), "paused");
+    world.run(&lab, &["resume"]).ok();
+    // What it has written stays over a halt, and goes with it.
+    world.run(&lab, &["halt"]).ok();
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(world.inside(&lab, "one", "cat /root/kept"), "mine");
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn limits_bite_and_users_are_others_outside() {
+    let test = "limits_bite_and_users_are_others_outside";
+    if !is_root() {
+        return skip(test, "an ordinary user has no control groups to limit with");
+    }
+    let world = World::new();
+    let lab = pair(&world);
+    world.run(&lab, &["up"]).ok();
+
+    let fill = "head -c 200000000 /dev/zero | tail -c 150000000 | wc -c";
+    assert_eq!(world.inside(&lab, "one", fill), "0");
+    assert_eq!(world.state(&lab, "one"), "ready");
+    let many = "for i in $(seq 80); do sleep 9 & done 2>&1 | grep -c -i fork; true";
+    assert_ne!(world.inside(&lab, "one", many), "0");
+
+    // Root of one is an ordinary user outside, and another than root of the other.
+    let owner = |path: &str| {
+        let pid = world.node(&lab, path)["pid"].as_u64().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("Uid:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u32>()
+            .unwrap()
+    };
+    assert!(owner("one") >= 0x8_0000, "{}", owner("one"));
+    assert_ne!(owner("one"), owner("two"));
+    for line in [
+        "mount -t tmpfs none /mnt",
+        "unshare --user true",
+        "echo 1 >/proc/sys/kernel/sysrq",
+        "mknod /dev/sda b 8 0 && head -c 1 /dev/sda",
+        "kill -9 1; kill -0 1 && test ! -d /proc/1",
+    ] {
+        let done = world.run(&lab, &["exec", "one", "--", "sh", "-c", line]);
+        assert_ne!(done.code, 0, "{line}: {}", done.stdout);
+    }
+
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn what_is_killed_is_had_again() {
+    let world = World::new();
+    let lab = pair(&world);
+    world.run(&lab, &["up"]).ok();
+    world.inside(&lab, "one", "echo mine >/root/kept");
+
+    // The supervisor: the containers run on, and are found again.
+    let pid = world.node(&lab, "one")["pid"].as_u64().unwrap();
+    for (supervisor, _) in world.processes("__supervisor") {
+        world.kill(supervisor);
+    }
+    assert_eq!(world.node(&lab, "one")["pid"].as_u64(), Some(pid));
+    assert_eq!(world.inside(&lab, "one", "cat /root/kept"), "mine");
+
+    // The container.
+    world.kill(u32::try_from(pid).unwrap());
+    let failed = || world.state(&lab, "one") == "failed";
+    world.eventually("its end is seen", Duration::from_secs(30), failed);
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(world.inside(&lab, "one", "cat /root/kept"), "mine");
+
+    // Everything.
+    world.lose_power();
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(world.inside(&lab, "one", "cat /root/kept"), "mine");
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn what_cannot_be_frozen_is_refused_by_name() {
+    let world = World::new();
+    let lab = pair(&world);
+    world.run(&lab, &["up"]).ok();
+    for verb in [&["fork"][..], &["snapshot", "save"], &["halt", "--save"]] {
+        let done = world.run(&lab, verb).exits_with(1);
+        done.complains("Node `one` is a container of this machine");
+        assert_eq!(world.state(&lab, "one"), "ready");
+        assert_eq!(world.state(&lab, "two"), "ready");
+    }
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn an_ordinary_user_has_containers() {
+    let mut world = World::new();
+    if let Err(reason) = world.become_ordinary_user() {
+        return skip("an_ordinary_user_has_containers", &reason);
+    }
+    let lab = world.lab(
+        "plain",
+        "name: plain\nnodes:\n  one: { kind: container, image: debian }\n",
+    );
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(world.inside(&lab, "one", "id -u; hostname"), "0\none");
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn a_machine_stands_in_a_container_in_a_machine() {
+    nested_story(four_levels);
+}
+
+fn four_levels(world: &World) {
+    let lab = world.example("four-levels");
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(world.inside(&lab, "l1/box/vm", "hostname"), "vm");
+    assert_eq!(world.node(&lab, "l1/box")["accelerator"], "container");
+    assert_eq!(world.node(&lab, "l1/box/vm")["level"], 3);
+    world.inside(&lab, "l1/box/vm", "echo origin >/root/who");
+
+    // A container in a machine is copied with it.
+    world.run(&lab, &["fork", "--name", "copy"]).ok();
+    let copy = ["-l", "copy", "exec", "l1/box/vm", "--", "cat", "/root/who"];
+    world.run(&lab, &copy).ok().says("origin");
+    world.inside(&lab, "l1/box/vm", "echo other >/root/who");
+    world.run(&lab, &copy).ok().says("origin");
+    world.run(&lab, &["-l", "copy", "destroy", "--yes"]).ok();
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
