@@ -151,13 +151,9 @@ impl Place {
             .filter(|folder| record.fork_of.is_none() && folder.parent() == starters.as_deref());
         folders.extend(own.map(Path::to_owned));
         for folder in folders {
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    let what = format!("Cannot remove `{}`", folder.display());
-                    return Err(Error::caused(what, &error));
-                }
-                _ => {}
-            }
+            let cannot =
+                |error| Error::caused(format!("Cannot remove `{}`", folder.display()), &error);
+            nestlab_sys::dir::remove(&folder).map_err(cannot)?;
         }
         Ok(())
     }

@@ -322,14 +322,8 @@ impl NodeCell {
         *self.record.lock().expect("no holder panics") = None;
         self.drop_memory();
         for folder in [&self.folder, &self.run_dir] {
-            match std::fs::remove_dir_all(folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Fault::io(format!("Cannot remove {}", folder.display()))(
-                        error,
-                    ));
-                }
-                _ => {}
-            }
+            let cannot = Fault::io(format!("Cannot remove {}", folder.display()));
+            nestlab_sys::dir::remove(folder).map_err(cannot)?;
         }
         Ok(())
     }

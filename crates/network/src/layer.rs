@@ -129,13 +129,24 @@ impl LayerNetwork {
     }
 
     async fn remove(&self, alias: &str, action: &str) -> Result<(), NetworkError> {
-        let existing = self.interfaces().await?;
-        let batch: String = existing
-            .iter()
-            .filter(|interface| interface.alias.starts_with(alias))
-            .map(|interface| format!("link del dev {}\n", interface.name))
-            .collect();
-        program::ip_batch(self.place.namespaces(), &batch, action).await
+        let ours = async || {
+            let existing = self.interfaces().await?;
+            let ours = existing
+                .iter()
+                .filter(|interface| interface.alias.starts_with(alias));
+            let lines = ours.map(|interface| format!("link del dev {}\n", interface.name));
+            Ok::<String, NetworkError>(lines.collect())
+        };
+        // A container that ends takes its own along, just then perhaps.
+        let mut batch = ours().await?;
+        while let Err(error) = program::ip_batch(self.namespaces(), &batch, action).await {
+            let left = ours().await?;
+            if left == batch {
+                return Err(error);
+            }
+            batch = left;
+        }
+        Ok(())
     }
 
     pub(crate) fn network(&self, name: &NetworkName) -> Result<&Network, NetworkError> {

@@ -38,6 +38,36 @@ pub fn make_private(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes a folder with all that is in it, folders too that even their owner may not
+/// enter: an overlay has such ones, and so may what was in a container. Nothing there is
+/// no error.
+///
+/// # Errors
+/// As unlink(2), rmdir(2).
+pub fn remove(path: &Path) -> io::Result<()> {
+    let removed = match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path);
+            std::fs::remove_dir_all(path)
+        }
+        removed => removed,
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Lets the owner enter a folder and all below it. What cannot be changed shows later.
+fn open_up(path: &Path) {
+    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
+
 /// Renames a file or folder; it is on disk under the new name when this returns.
 ///
 /// # Errors
@@ -95,5 +125,16 @@ mod tests {
     fn short_names_are_short_and_distinct() {
         assert_eq!(short_name(&["lab", "one"]).len(), 12);
         assert_ne!(short_name(&["lab", "one"]), short_name(&["la", "bone"]));
+    }
+
+    #[test]
+    fn folders_that_nobody_may_enter_are_removed() {
+        let around = scratch("remove");
+        let closed = around.join("a/closed");
+        std::fs::create_dir_all(closed.join("below")).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+        remove(&around).unwrap();
+        assert!(!around.exists());
+        remove(&around).unwrap();
     }
 }

@@ -168,7 +168,6 @@ pub(crate) fn config(
             "seccomp": seccomp(container),
             "maskedPaths": MASKED,
             "readonlyPaths": READ_ONLY,
-            "cgroupsPath": cgroup(spec),
         },
     });
     let linux = &mut config["linux"];
@@ -181,6 +180,7 @@ pub(crate) fn config(
         linux["sysctl"] = json!({ "net.ipv4.ip_forward": "1" });
     }
     if powers.limits {
+        linux["cgroupsPath"] = json!(cgroup(spec));
         linux["resources"] = resources(spec, container);
     }
     config

@@ -197,9 +197,9 @@ async fn create(
     drop(command);
     match tokio::time::timeout(START, child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(BackendError::EndedEarly {
-            status: status.to_string(),
-            stderr: words(run_dir),
+        Ok(Ok(_)) => Err(BackendError::Refused {
+            command: "create".into(),
+            message: words(run_dir),
         }),
         Ok(Err(error)) => Err(BackendError::io("wait for the runtime")(error)),
         Err(_) => Err(BackendError::Timeout {

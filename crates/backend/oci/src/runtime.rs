@@ -132,11 +132,15 @@ async fn finish(command: &mut Command, place: Option<&Namespaces>) -> Result<Str
     }
 }
 
-/// The last line that says something.
+/// The last line that says something; of a log line its message.
 pub(crate) fn last_words(text: &str) -> String {
     let line = text.lines().rfind(|line| !line.trim().is_empty());
     let line = line.unwrap_or("it said nothing").trim();
-    line.chars().take(LAST_WORDS).collect()
+    let message = line
+        .split_once("msg=\"")
+        .and_then(|(_, rest)| rest.strip_suffix('"'));
+    let words = message.map_or_else(|| line.to_owned(), |message| message.replace("\\\"", "\""));
+    words.chars().take(LAST_WORDS).collect()
 }
 
 /// The runtime of one container, with what it keeps about it.
@@ -179,5 +183,18 @@ impl Handle {
             self.id.as_ref(),
         ];
         words.map(OsStr::to_owned).to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn what_a_runtime_says_is_understood() {
+        let log = "time=\"2026\" level=error msg=\"mounting \\\"/a\\\": no\"\n\n";
+        assert_eq!(last_words(log), "mounting \"/a\": no");
+        assert_eq!(last_words("plain\nwords\n"), "words");
+        assert_eq!(last_words(""), "it said nothing");
     }
 }

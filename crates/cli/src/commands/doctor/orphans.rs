@@ -59,7 +59,7 @@ pub async fn remove(context: &Context, dirs: &Dirs, yes: bool) -> Result<u8, Err
         for folder in &orphan.folders {
             let cannot =
                 |error| Error::caused(format!("Cannot remove {}", folder.display()), &error);
-            std::fs::remove_dir_all(folder).map_err(cannot)?;
+            nestlab_sys::dir::remove(folder).map_err(cannot)?;
         }
     }
     context.say("It is gone");
