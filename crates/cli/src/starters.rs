@@ -21,7 +21,7 @@ pub struct Starter {
 }
 
 /// All of them, the simplest first.
-pub static ALL: [Starter; 3] = [
+pub static ALL: [Starter; 4] = [
     Starter {
         name: "hello",
         about: "one machine that says hello",
@@ -39,6 +39,12 @@ pub static ALL: [Starter; 3] = [
         about: "three Consul servers inside one machine",
         lab: include_str!("../../../examples/consul-ha/nestlab.yaml"),
         files: &[("scripts/bootstrap.sh", BOOTSTRAP)],
+    },
+    Starter {
+        name: "four-levels",
+        about: "a machine in a container in a machine",
+        lab: include_str!("../../../examples/four-levels/nestlab.yaml"),
+        files: &[],
     },
 ];
 

@@ -47,13 +47,17 @@ impl Engine {
             ))
             .with_hint("`nestlab doctor` tells what this level has"));
         }
-        let spec = self.spec()?;
+        let ids = self.ids(cell).await?;
+        if ids.is_none() {
+            let words = "its memory, processors and processes are not limited: that takes root";
+            self.warn(&cell.path, words);
+        }
         let container = ContainerSpec {
             root: self.0.ground.root(&parts.base, &progress).await?,
             folder: cell.folder.join(WRITTEN),
             kit: parts.kit.tree.clone(),
             hostname: node.name.to_string(),
-            ids: self.ids(&spec.lab_id, cell).await,
+            ids,
             pids: node.container.pids_limit.unwrap_or(PIDS),
             devices,
             capabilities: node.container.cap_add.clone(),
@@ -71,19 +75,20 @@ impl Engine {
 
     /// Who a container's users are outside: others for every container. `None` where we
     /// are not root, and there is one user only.
-    async fn ids(&self, lab_id: &str, cell: &NodeCell) -> Option<Ids> {
+    async fn ids(&self, cell: &NodeCell) -> Result<Option<Ids>, Fault> {
         let place = self.0.ground.place().await;
         let alone = place.is_some_and(|place| place.has_user());
         if alone || !nestlab_sys::users::has_all_ids() {
-            return None;
+            return Ok(None);
         }
+        let lab_id = &self.spec()?.lab_id;
         let ranges = (LAST_ID - FIRST_ID) / IDS;
         let name = short_name(&[lab_id, &cell.path.to_string()]);
         let number = u32::from_str_radix(&name[..8], 16).unwrap_or_default() % ranges;
-        Some(Ids {
+        Ok(Some(Ids {
             first: FIRST_ID + number * IDS,
             count: IDS,
-        })
+        }))
     }
 
     /// Gives a container the interfaces that it should have.

@@ -159,3 +159,61 @@ circle:3:71-84 error[from-cycle] `from` leads back to its own file ⟨/lab/nestl
 inner:4:29-42 error[cpu-budget] `a/x` has more CPUs than its parent: 5 of 1 ⟨expected at most 1⟩
 "#);
 }
+
+#[test]
+fn containers_have_no_hardware() {
+    let yaml = r#"name: t
+nodes:
+  one: { kind: container, image: debian, disk: 4GiB, nested: true, pids_limit: 0 }
+  two: { image: debian, volumes: ["./a:/b"], devices: [/dev/kvm] }
+  three:
+    kind: container
+    image: debian
+    volumes: ["data:/b", "/a:/b:ro", "/a:b"]
+    devices: [kvm]
+    cap_add: [net_admin]
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+3:42-46 error[wrong-kind] `disk` has a meaning for a virtual machine only ⟨not of this kind⟩ (leave it out, or drop `kind: container`)
+3:54-60 error[wrong-kind] `nested` has a meaning for a virtual machine only ⟨not of this kind⟩ (leave it out, or drop `kind: container`)
+3:80-81 error[invalid-value] `pids_limit` cannot be `0` ⟨expected a whole number from 1 to 4194304⟩
+4:25-32 error[wrong-kind] `volumes` has a meaning for a container only ⟨not of this kind⟩ (add `kind: container`, or leave it out)
+4:46-53 error[wrong-kind] `devices` has a meaning for a container only ⟨not of this kind⟩ (add `kind: container`, or leave it out)
+8:15-24 error[invalid-value] `volumes` cannot be `data:/b` ⟨expected `FOLDER:TARGET[:ro]`⟩ (begin the folder with `/`, `./` or `../`)
+8:38-44 error[invalid-value] `volumes` cannot be `/a:b` ⟨expected `FOLDER:TARGET[:ro]`⟩ (give an absolute path in the container)
+9:15-18 error[invalid-value] `devices` cannot be `kvm` ⟨expected a device such as `/dev/kvm`⟩ (it is none)
+10:15-24 error[invalid-value] `cap_add` cannot be `net_admin` ⟨expected a capability such as `NET_ADMIN`⟩ (it is none; see capabilities(7))
+"#);
+}
+
+#[test]
+fn machines_inside_a_container_need_kvm_there() {
+    let yaml = r#"name: t
+nodes:
+  one:
+    kind: container
+    image: debian
+    memory: 4GiB
+    inside: { nodes: { a: { image: debian }, b: { kind: container, image: debian } } }
+  two:
+    image: hypervisor
+    memory: 4GiB
+    inside:
+      nodes:
+        plain: { kind: container, image: debian, volumes: ["./a:/b"] }
+        box:
+          kind: container
+          image: debian
+          memory: 1GiB
+          devices: [/dev/kvm]
+          inside: { nodes: { a: { image: debian } } }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+3:3-6 note[cpu-shared] What is inside `one` shares its CPUs: 2 on 1
+7:5-11 error[container-in-container] Container `one` cannot hold other containers ⟨holds `b`⟩ (give them `kind: vm`, or have them stand beside it)
+7:5-11 error[nesting-off] Machines inside `one` need it to have `/dev/kvm` ⟨holds `a`⟩ (add `devices: [/dev/kvm]` to `one`, or `accel: tcg` (much slower) to what is inside)
+8:3-6 note[cpu-shared] What is inside `two` shares its CPUs: 2 on 1
+11:5-11 error[nesting-off] Machines inside `two` need it to be `nested: true` ⟨holds `box`⟩ (add `nested: true` to `two`, or `accel: tcg` (much slower) to what is inside)
+13:60-68 error[invalid-value] This volume starts at the lab file, but the container stands inside a node ⟨not on that level⟩ (name a folder of the node that it stands in by its absolute path; `files:` copies folders)
+"#);
+}

@@ -101,7 +101,6 @@ nodes:
 5:15-21 error[unknown-image] Unknown image `fedora` ⟨neither in `images:` nor built in⟩ (known images: `web`, `debian`, `hypervisor`)
 6:26-33 error[foreign-architecture] This machine cannot run an aarch64 guest ⟨expected `x86_64`⟩
 7:26-33 error[foreign-architecture] KVM cannot run an aarch64 guest on this machine ⟨expected `x86_64`⟩
-8:26-35 error[invalid-value] `kind` cannot be `container` ⟨expected one of `vm`⟩
 "#);
 }
 

@@ -162,10 +162,11 @@ pub enum FileSource {
 /// The recipes that every lab can name without defining them.
 ///
 /// `debian` and `hypervisor` are the same minimal Debian; the latter carries
-/// what a parent needs on its network. The inner QEMU comes from the kit.
+/// what a parent needs on its network, and a runtime for containers. The inner QEMU comes
+/// from the kit.
 pub fn builtin_images() -> BTreeMap<ImageName, ImageSpec> {
     let base = ["iproute2"];
-    let parent = ["iproute2", "nftables", "iputils-ping", "procps"];
+    let parent = ["iproute2", "nftables", "iputils-ping", "procps", "runc"];
     [
         ("debian", Recipe::of("bookworm", &base)),
         ("hypervisor", Recipe::of("bookworm", &parent)),

@@ -32,7 +32,7 @@ impl Resolver<'_> {
             let problem = Problem::error("wrong-kind", fields.key_mark(key), message);
             let hint = match kind {
                 NodeKind::Vm => "add `kind: container`, or leave it out",
-                NodeKind::Container => "leave it out, or `kind: container`",
+                NodeKind::Container => "leave it out, or drop `kind: container`",
             };
             self.report
                 .add(problem.label("not of this kind").hint(hint));
@@ -117,7 +117,7 @@ impl Resolver<'_> {
             return Some(volume);
         }
         if site.path.level() > 1 {
-            let message = "This volume starts at the lab file, but the container inside a node";
+            let message = "This volume starts at the lab file, but the container stands inside a node";
             let problem = Problem::error("invalid-value", tree.mark, message);
             let hint = "name a folder of the node that it stands in by its absolute path; `files:` copies folders";
             self.report
