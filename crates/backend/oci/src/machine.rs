@@ -41,7 +41,6 @@ const END: Duration = Duration::from_secs(20);
 pub(crate) struct Container {
     record: MachineRecord,
     pidfd: Pidfd,
-    handle: Handle,
 }
 
 /// Makes a container and has its first program run.
@@ -85,11 +84,9 @@ pub(crate) async fn start(
             .map_or(0, |since| since.as_secs()),
         spec: spec.clone(),
     };
-    Ok(Container {
-        record,
-        pidfd: pidfd.ok_or_else(gone)?,
-        handle: attempt.succeed(),
-    })
+    let pidfd = pidfd.ok_or_else(gone)?;
+    attempt.succeed();
+    Ok(Container { record, pidfd })
 }
 
 /// What may be done at a place: an ordinary user has neither control groups nor users.
@@ -110,9 +107,8 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn succeed(mut self) -> Handle {
+    fn succeed(mut self) {
         self.succeeded = true;
-        self.handle.clone()
     }
 }
 
@@ -244,23 +240,18 @@ fn clear(run_dir: &Path) -> Result<(), BackendError> {
 
 /// Takes hold of a container that somebody else made.
 pub(crate) async fn adopt(record: &MachineRecord) -> Result<Option<Container>, BackendError> {
-    let program = fs::read_to_string(record.spec.run_dir.join(RUNTIME));
-    let Ok(program) = program else {
-        return Ok(None);
-    };
-    let handle = handle(&record.spec, program.into());
     let found = record
         .process
         .open()
         .map_err(BackendError::io("hold the container"))?;
+    // After a reboot number and start time may be another's; the name is not.
     let Some(pidfd) = found.filter(|_| is_ours(record)) else {
-        forget(&handle, &record.spec).await?;
+        forget(record).await?;
         return Ok(None);
     };
     Ok(Some(Container {
         record: record.clone(),
         pidfd,
-        handle,
     }))
 }
 
@@ -269,12 +260,23 @@ fn is_ours(record: &MachineRecord) -> bool {
     arguments(record.process.pid).is_some_and(|argv| argv.contains(&name))
 }
 
-/// Has the runtime forget a container, whether it runs or not, and removes what is left.
-async fn forget(handle: &Handle, spec: &MachineSpec) -> Result<(), BackendError> {
-    if handle.state.join(&handle.id).exists() {
-        handle.tell(&["delete", "--force"], None).await?;
+/// Has the runtime forget a container, whether it runs or not, and removes what is left;
+/// unless its successor already uses the folder: a handle may be older than the container
+/// that runs now.
+async fn forget(record: &MachineRecord) -> Result<(), BackendError> {
+    let run_dir = &record.spec.run_dir;
+    let last = fs::read_to_string(run_dir.join(PID)).unwrap_or_default();
+    let last: Option<u32> = last.trim().parse().ok();
+    if last.is_some_and(|pid| pid != record.process.pid) {
+        return Ok(());
     }
-    clear(&spec.run_dir)
+    if let Ok(program) = fs::read_to_string(run_dir.join(RUNTIME)) {
+        let handle = handle(&record.spec, program.into());
+        if handle.state.join(&handle.id).exists() {
+            handle.tell(&["delete", "--force"], None).await?;
+        }
+    }
+    clear(run_dir)
 }
 
 impl Container {
@@ -324,19 +326,22 @@ impl Machine for Container {
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
-        // A frozen one hears no signal.
-        let _ = self.resume().await;
-        let forgotten = forget(&self.handle, &self.record.spec).await;
         let _ = self.pidfd.signal(Signal::SIGKILL);
+        // A frozen one dies only when it goes on.
+        if self.record.process.is_alive() {
+            let _ = self.resume().await;
+        }
         let ended = tokio::time::timeout(END, self.pidfd.wait()).await;
-        match (ended, forgotten) {
-            (Err(_), _) => Err(BackendError::Timeout {
+        ended
+            .map_err(|_| BackendError::Timeout {
                 what: "end a killed container".into(),
                 seconds: END.as_secs(),
-            }),
-            // Two at once: the other has done it.
-            (Ok(_), Err(_)) => forget(&self.handle, &self.record.spec).await,
-            (Ok(_), Ok(())) => Ok(()),
+            })?
+            .map_err(BackendError::io("wait for the container's end"))?;
+        match forget(&self.record).await {
+            // Two at once: the other may have been quicker.
+            Err(_) => forget(&self.record).await,
+            Ok(()) => Ok(()),
         }
     }
 

@@ -117,7 +117,8 @@ impl Resolver<'_> {
             return Some(volume);
         }
         if site.path.level() > 1 {
-            let message = "This volume starts at the lab file, but the container stands inside a node";
+            let message =
+                "This volume starts at the lab file, but the container stands inside a node";
             let problem = Problem::error("invalid-value", tree.mark, message);
             let hint = "name a folder of the node that it stands in by its absolute path; `files:` copies folders";
             self.report
