@@ -135,6 +135,10 @@ pub enum Verb {
     Net(NetArgs),
     /// List the forwarded ports that listen
     Port,
+    /// Print what OpenSSH, scp, rsync and Ansible need to reach nodes
+    SshConfig(SshConfigArgs),
+    /// Connect standard input and output to a port in a node
+    Connect(ConnectArgs),
     /// Work with images
     Image(ImageArgs),
     /// Print the JSON Schema of the lab file

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// This machine's own network configuration at one moment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct HostSnapshot {
     links: String,
     routes: String,
@@ -28,6 +28,31 @@ impl HostSnapshot {
             memory: memory(),
             groups: groups(),
         }
+    }
+}
+
+impl HostSnapshot {
+    /// What is otherwise now. What others of this machine's labs have taken away since
+    /// then is nobody's business.
+    pub fn changes(&self) -> Vec<String> {
+        let now = Self::take();
+        let settings = [
+            ("links", &self.links, &now.links),
+            ("routes", &self.routes, &now.routes),
+            ("packet rules", &self.rules, &now.rules),
+            ("forwarding", &self.forwarding, &now.forwarding),
+        ];
+        let settings = settings.into_iter().filter(|(_, then, now)| then != now);
+        let mut changes: Vec<String> = settings
+            .map(|(what, then, now)| format!("{what}: {then:?} has become {now:?}"))
+            .collect();
+        let mounts = now.mounts.iter().filter(|new| !self.mounts.contains(new));
+        changes.extend(mounts.map(|new| format!("a mount: {new}")));
+        let before: Vec<_> = self.memory.iter().chain(&self.groups).collect();
+        let now = now.memory.iter().chain(&now.groups);
+        let new = now.filter(|path| !before.contains(path));
+        changes.extend(new.map(|path| format!("a folder: {}", path.display())));
+        changes
     }
 }
 

@@ -339,7 +339,8 @@ impl World {
             std::thread::sleep(Duration::from_millis(100));
         }
         assert!(left.is_empty(), "processes are left: {left:#?}");
-        assert_eq!(self.before, HostSnapshot::take(), "the host has changed");
+        let changes = self.before.changes();
+        assert!(changes.is_empty(), "the host has changed: {changes:#?}");
         for place in ["state/nestlab/labs", "run/nestlab"] {
             let entries = std::fs::read_dir(self.path().join(place))
                 .into_iter()

@@ -45,6 +45,26 @@ pub struct ExecArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct SshConfigArgs {
+    /// Log in as this user, and not as root
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Nodes meant; all that are ready if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+}
+
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// The node
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub path: NodePath,
+    /// A TCP port in it
+    #[arg(value_name = "PORT")]
+    pub port: u16,
+}
+
+#[derive(Debug, Args)]
 pub struct SshArgs {
     /// Run this shell command instead of opening a shell
     #[arg(short, long, value_name = "CMD")]

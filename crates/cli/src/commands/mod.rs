@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod compare;
+pub mod connect;
 pub mod console;
 pub mod cp;
 pub mod describe;
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod port;
 mod scratch;
 pub mod snapshot;
+pub mod ssh_config;
 pub mod status;
 pub mod up;
 pub mod validate;
