@@ -72,7 +72,8 @@ fn is_of_lab(argv: &[String], lab_id: &str) -> bool {
         .first()
         .is_some_and(|first| first.starts_with("__"));
     let verb = program.starts_with("nestlab") && !role;
-    ours && !verb && arguments.iter().any(|argument| argument.contains(lab_id))
+    // A gateway has the id in its own name.
+    ours && !verb && argv.iter().any(|word| word.contains(lab_id))
 }
 
 #[cfg(test)]
@@ -89,6 +90,8 @@ mod tests {
         check("/x/nestlab __keeper 99999999", false);
         check("/x/nestlab -l 1a2b3c4d destroy", false);
         check("qemu-system-x86_64 -name 1a2b3c4d/l1", true);
+        check("slirp4netns-nestlab-1a2b3c4d --configure uplink0", true);
+        check("slirp4netns-nestlab-99999999 --configure uplink0", false);
         check("vi /labs/1a2b3c4d/lab.json", false);
     }
 }

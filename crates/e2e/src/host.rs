@@ -13,7 +13,12 @@ pub struct HostSnapshot {
     mounts: Vec<String>,
     memory: Vec<PathBuf>,
     groups: Vec<PathBuf>,
+    processes: Vec<(u32, String)>,
 }
+
+/// What machines, containers and gateways have in their command lines, whoever's lab they
+/// are of.
+const OF_LABS: [&str; 3] = ["nestlab:", "slirp4netns-nestlab-", "pasta-nestlab-"];
 
 impl HostSnapshot {
     /// Looks.
@@ -27,6 +32,10 @@ impl HostSnapshot {
             mounts: mounts(),
             memory: memory(),
             groups: groups(),
+            processes: OF_LABS
+                .iter()
+                .flat_map(|word| processes_with(word))
+                .collect(),
         }
     }
 }
@@ -48,6 +57,9 @@ impl HostSnapshot {
             .collect();
         let mounts = now.mounts.iter().filter(|new| !self.mounts.contains(new));
         changes.extend(mounts.map(|new| format!("a mount: {new}")));
+        let processes = now.processes.iter();
+        let new = processes.filter(|new| !self.processes.contains(new));
+        changes.extend(new.map(|(pid, line)| format!("process {pid}: {line}")));
         let before: Vec<_> = self.memory.iter().chain(&self.groups).collect();
         let now = now.memory.iter().chain(&now.groups);
         let new = now.filter(|path| !before.contains(path));

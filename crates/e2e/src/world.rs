@@ -330,16 +330,16 @@ impl World {
     #[track_caller]
     pub fn is_empty(&self) {
         let folder = self.path().display().to_string();
-        let mut left = Vec::new();
+        let (mut left, mut changes) = (Vec::new(), Vec::new());
         for _ in 0..50 {
             left = host::processes_with(&folder);
-            if left.is_empty() {
+            changes = self.before.changes();
+            if left.is_empty() && changes.is_empty() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
         assert!(left.is_empty(), "processes are left: {left:#?}");
-        let changes = self.before.changes();
         assert!(changes.is_empty(), "the host has changed: {changes:#?}");
         for place in ["state/nestlab/labs", "run/nestlab"] {
             let entries = std::fs::read_dir(self.path().join(place))
