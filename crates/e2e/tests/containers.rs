@@ -3,7 +3,8 @@
 use nestlab_e2e::{World, is_root, nested_story, skip};
 use std::io::Read;
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 const PAIR: &str = "\
@@ -190,6 +191,60 @@ fn an_ordinary_user_has_containers() {
     world.run(&lab, &["up"]).ok();
     assert_eq!(world.inside(&lab, "one", "id -u; hostname"), "0\none");
     world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+/// As `docker save` writes one: made of a container's own root.
+fn save_image(world: &World, lab: &Path) -> PathBuf {
+    let shared = lab.join("shared");
+    let pack = "tar -cz --one-file-system --exclude=./srv -f /srv/shared/layer.tar.gz -C / .";
+    world.inside(lab, "one", &format!("echo carried >/root/mark; {pack}"));
+    let manifest = r#"[{"Config": "c.json", "RepoTags": null, "Layers": ["layer.tar.gz"]}]"#;
+    std::fs::write(shared.join("manifest.json"), manifest).unwrap();
+    let packed = Command::new("tar")
+        .args(["-cf", "image.tar", "manifest.json", "layer.tar.gz"])
+        .current_dir(&shared)
+        .status();
+    assert!(packed.is_ok_and(|status| status.success()));
+    shared.join("image.tar")
+}
+
+#[test]
+fn an_image_from_an_archive_makes_both_kinds_of_node() {
+    let world = World::new();
+    let lab = pair(&world);
+    world.run(&lab, &["up"]).ok();
+    let image = save_image(&world, &lab);
+    world.run(&lab, &["destroy", "--yes"]).ok();
+
+    let text = format!(
+        "name: brought\nimages: {{ own: {{ path: {} }} }}\nnodes:\n  \
+         box: {{ kind: container, image: own, memory: 64MiB }}\n  vm: {{ image: own, memory: 192MiB }}\n",
+        image.display()
+    );
+    let brought = world.lab("brought", &text);
+    world.run(&brought, &["up"]).ok();
+    for node in ["box", "vm"] {
+        assert_eq!(
+            world.inside(&brought, node, "cat /root/mark; hostname"),
+            format!("carried\n{node}")
+        );
+        assert_eq!(
+            world.inside(&brought, node, "stat -c %a:%u /usr/bin/su /tmp"),
+            "4755:0\n1777:0"
+        );
+    }
+    world.run(&brought, &["destroy", "--yes"]).ok();
+
+    std::fs::write(lab.join("shared/manifest.json"), "[]").unwrap();
+    let spoiled = Command::new("tar")
+        .args(["-cf", "image.tar", "manifest.json"])
+        .current_dir(lab.join("shared"))
+        .status();
+    assert!(spoiled.is_ok());
+    let done = world.run(&brought, &["up"]).exits_with(1);
+    done.complains("it holds 0 images and not one");
+    world.run(&brought, &["destroy", "--yes"]).ok();
     world.is_empty();
 }
 

@@ -96,7 +96,11 @@ pub(crate) async fn fetch(
     Ok(file)
 }
 
-async fn check(file: &Path, what: &str, wanted: Option<Digest>) -> Result<(), ImageError> {
+pub(crate) async fn check(
+    file: &Path,
+    what: &str,
+    wanted: Option<Digest>,
+) -> Result<(), ImageError> {
     let Some(wanted) = wanted else { return Ok(()) };
     let found = digest::of_large_file(file).await?;
     match found == wanted {

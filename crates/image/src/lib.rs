@@ -13,6 +13,7 @@ mod error;
 mod foreign;
 mod kernel;
 mod kit;
+mod oci;
 mod qcow2;
 mod recipe;
 mod store;

@@ -12,7 +12,7 @@
 
 use crate::builder::Progress;
 use crate::workplace::{self, Scratch};
-use crate::{ImageError, foreign, recipe};
+use crate::{ImageError, foreign, oci, recipe};
 use nestlab_model::{ByteSize, Digest, ImageName, ImageSpec};
 use nestlab_sys::lock::FileLock;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub struct Image {
     pub format: ImageFormat,
     /// The size of the disk it shows.
     pub virtual_size: ByteSize,
-    /// Whether it was made here from a recipe, and not brought by somebody.
+    /// Whether its file system was made here, and not brought by somebody.
     #[serde(default)]
     pub ours: bool,
 }
@@ -107,7 +107,11 @@ impl Store {
         let scratch = self.scratch()?;
         progress(format!("making the image {name}"));
         let (file, format) = self.make(name, spec, &scratch.path, progress).await?;
-        let ours = matches!(spec, ImageSpec::Recipe(_));
+        let ours = match spec {
+            ImageSpec::Recipe(_) => true,
+            ImageSpec::File { path, .. } => oci::is_one(path),
+            ImageSpec::Url { .. } => false,
+        };
         self.keep(name, digest, (&file, format), ours)
     }
 
@@ -144,6 +148,12 @@ impl Store {
                 let file =
                     recipe::build(name.as_str(), recipe, &self.root, scratch, progress).await?;
                 Ok((file, ImageFormat::Raw))
+            }
+            ImageSpec::File { path, sha256 } if oci::is_one(path) => {
+                self.need_room()?;
+                foreign::check(path, &path.display().to_string(), *sha256).await?;
+                let disk = oci::convert(path, scratch, progress).await?;
+                Ok((disk, ImageFormat::Raw))
             }
             ImageSpec::File { path, sha256 } => {
                 self.need_room()?;

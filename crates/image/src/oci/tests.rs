@@ -1,0 +1,367 @@
+//! Archives that mean ill, and some that do not. Around the root lies a folder that nobody
+//! may touch: after every archive it is as it was.
+
+use super::layer::{self, Limits};
+use super::root::Root;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use tar::{Builder, EntryType, Header};
+
+const PLENTY: Limits = Limits {
+    bytes: 1 << 20,
+    entries: 1000,
+};
+
+/// A root, and beside it what must stay as it is.
+struct Field {
+    around: tempfile::TempDir,
+}
+
+impl Field {
+    fn new() -> Self {
+        let around = tempfile::tempdir().unwrap();
+        fs::create_dir(around.path().join("root")).unwrap();
+        fs::create_dir(around.path().join("outside")).unwrap();
+        fs::write(around.path().join("outside/file"), "untouched").unwrap();
+        Self { around }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.around.path().join("root")
+    }
+
+    fn outside(&self) -> PathBuf {
+        self.around.path().join("outside")
+    }
+
+    fn apply(&self, layer: &[u8]) -> io::Result<()> {
+        layer::apply(
+            layer,
+            &Root::open(&self.root()).unwrap(),
+            &mut PLENTY.clone(),
+        )
+    }
+
+    /// Whether nothing but the root has changed.
+    fn is_safe(&self) -> bool {
+        let names = |path: &Path| {
+            let entries = fs::read_dir(path).unwrap().flatten();
+            let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+            names.sort();
+            names
+        };
+        names(self.around.path()) == ["outside", "root"]
+            && names(&self.outside()) == ["file"]
+            && fs::read_to_string(self.outside().join("file")).unwrap() == "untouched"
+            && fs::metadata(self.outside().join("file")).unwrap().nlink() == 1
+    }
+}
+
+/// An archive under the pen. Names go in as they are, whatever tar's own code thinks of them.
+struct Layer(Builder<Vec<u8>>);
+
+impl Layer {
+    fn new() -> Self {
+        Self(Builder::new(Vec::new()))
+    }
+
+    fn entry(mut self, kind: EntryType, name: &str, says: &str, content: &str) -> Self {
+        let mut header = Header::new_ustar();
+        let old = header.as_old_mut();
+        old.name[..name.len()].copy_from_slice(name.as_bytes());
+        old.linkname[..says.len()].copy_from_slice(says.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o4755);
+        header.set_uid(nix::unistd::geteuid().as_raw().into());
+        header.set_gid(nix::unistd::getegid().as_raw().into());
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        self.0.append(&header, content.as_bytes()).unwrap();
+        self
+    }
+
+    fn file(self, name: &str) -> Self {
+        self.entry(EntryType::Regular, name, "", "evil")
+    }
+
+    fn folder(self, name: &str) -> Self {
+        self.entry(EntryType::Directory, name, "", "")
+    }
+
+    fn link(self, name: &str, says: &str) -> Self {
+        self.entry(EntryType::Symlink, name, says, "")
+    }
+
+    fn name_for(self, name: &str, other: &str) -> Self {
+        self.entry(EntryType::Link, name, other, "")
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        self.0.into_inner().unwrap()
+    }
+}
+
+/// Ways out of a root, as archives have tried them.
+fn ways_out(outside: &str) -> Vec<(String, Layer)> {
+    let new = Layer::new;
+    let mut ways = Vec::new();
+    // By name.
+    for name in [
+        "../outside/file",
+        "../../outside/file",
+        "a/../../outside/file",
+        "./../outside/file",
+        "/../outside/file",
+        "a/b/../../../outside/file",
+        "..",
+        "../",
+        "a/..",
+        "../outside/new",
+    ] {
+        ways.push((
+            format!("file {name}"),
+            new().folder("a").folder("a/b").file(name),
+        ));
+        ways.push((
+            format!("folder {name}"),
+            new().folder("a").folder("a/b").folder(name),
+        ));
+    }
+    // Through a link to it, of every kind, in one step and in several.
+    let absolute = outside.to_owned();
+    let targets = [
+        absolute.as_str(),
+        "../outside",
+        "./../outside",
+        "x/../../outside",
+        "/proc/self/root/tmp",
+        "/proc/self/cwd",
+    ];
+    for target in targets {
+        let through = |layer: Layer| layer.folder("x").link("l", target);
+        ways.push((
+            format!("file through {target}"),
+            through(new()).file("l/file"),
+        ));
+        ways.push((
+            format!("folder through {target}"),
+            through(new()).folder("l/new"),
+        ));
+        ways.push((
+            format!("link through {target}"),
+            through(new()).link("l/new", "x"),
+        ));
+        ways.push((format!("link itself {target}"), through(new()).file("l")));
+        ways.push((
+            format!("name from {target}"),
+            through(new()).name_for("n", "l/file").file("n"),
+        ));
+        ways.push((
+            format!("whiteout through {target}"),
+            through(new()).file("l/.wh.file"),
+        ));
+        ways.push((
+            format!("opaque through {target}"),
+            through(new()).file("l/.wh..wh..opq"),
+        ));
+        ways.push((
+            format!("chain {target}"),
+            new()
+                .link("a", target)
+                .link("b", "a")
+                .link("c", "b/.")
+                .file("c/file"),
+        ));
+        ways.push((
+            format!("folder turned {target}"),
+            new()
+                .folder("d")
+                .file("d/x")
+                .link("d", target)
+                .file("d/file"),
+        ));
+    }
+    // Hard links and whiteouts.
+    for other in [
+        "../outside/file",
+        "/../outside/file",
+        &format!("{absolute}/file"),
+    ] {
+        ways.push((
+            format!("name for {other}"),
+            new().name_for("n", other).file("n"),
+        ));
+    }
+    for hidden in [
+        ".wh...",
+        ".wh..",
+        ".wh.",
+        "a/.wh...",
+        "../.wh.outside",
+        "../outside/.wh.file",
+        "../outside/.wh..wh..opq",
+    ] {
+        ways.push((format!("whiteout {hidden}"), new().folder("a").file(hidden)));
+    }
+    ways
+}
+
+#[test]
+fn nothing_outside_is_touched() {
+    let outside = Field::new();
+    let ways = ways_out(&outside.outside().display().to_string());
+    assert!(ways.len() >= 60, "{}", ways.len());
+    for (number, (name, _)) in ways.iter().enumerate() {
+        let field = Field::new();
+        let outside = field.outside().display().to_string();
+        let (_, layer) = ways_out(&outside).swap_remove(number);
+        let _ = field.apply(&layer.bytes());
+        assert!(field.is_safe(), "{name}");
+    }
+}
+
+#[test]
+fn links_of_a_layer_below_lead_nowhere_else_either() {
+    for target in ["/", "/etc", "../outside", "/proc/self/root"] {
+        let field = Field::new();
+        symlink(target, field.root().join("l")).unwrap();
+        let _ = field.apply(
+            &Layer::new()
+                .file("l/file")
+                .folder("l/x")
+                .file("l/x/y")
+                .bytes(),
+        );
+        assert!(field.is_safe(), "{target}");
+    }
+}
+
+#[test]
+fn devices_are_left_out_and_rights_are_kept() {
+    let field = Field::new();
+    let devices = [EntryType::Char, EntryType::Block, EntryType::Fifo];
+    let layer = devices.iter().fold(Layer::new(), |layer, kind| {
+        layer.entry(*kind, "device", "", "")
+    });
+    field.apply(&layer.file("su").bytes()).unwrap();
+    assert!(!field.root().join("device").exists());
+    let mode = fs::metadata(field.root().join("su"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o4755);
+}
+
+#[test]
+fn too_much_is_refused() {
+    let field = Field::new();
+    let root = Root::open(&field.root()).unwrap();
+    let mut few = Limits {
+        bytes: 6,
+        entries: 1000,
+    };
+    let two = Layer::new().file("a").file("b").bytes();
+    let error = layer::apply(two.as_slice(), &root, &mut few).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
+    let mut few = Limits {
+        bytes: 1000,
+        entries: 1,
+    };
+    assert!(layer::apply(two.as_slice(), &root, &mut few).is_err());
+    let deep = format!("{}x", "d/".repeat(48));
+    let deeper = Layer::new().file(&deep).bytes();
+    field.apply(&deeper).unwrap();
+    // A file that says that it is larger than the archive.
+    let mut cut = Layer::new().file("a").bytes();
+    cut.truncate(600);
+    let _ = field.apply(&cut);
+    assert!(field.is_safe());
+}
+
+#[test]
+fn layers_lie_over_each_other() {
+    let field = Field::new();
+    let lower = Layer::new()
+        .folder("usr")
+        .folder("usr/bin")
+        .file("usr/bin/old")
+        .file("usr/bin/kept")
+        .link("bin", "usr/bin")
+        .folder("gone")
+        .file("gone/x")
+        .folder("opaque")
+        .file("opaque/below");
+    field.apply(&lower.bytes()).unwrap();
+    let upper = Layer::new()
+        .file("bin/new")
+        .name_for("bin/again", "bin/new")
+        .file("usr/bin/.wh.old")
+        .file(".wh.gone")
+        .folder("opaque")
+        .file("opaque/mine")
+        .file("opaque/.wh..wh..opq")
+        .file("same")
+        .file(".wh.same");
+    field.apply(&upper.bytes()).unwrap();
+    let is = |path: &str| field.root().join(path).symlink_metadata().is_ok();
+    for there in [
+        "bin/new",
+        "usr/bin/new",
+        "usr/bin/again",
+        "usr/bin/kept",
+        "opaque/mine",
+        "same",
+    ] {
+        assert!(is(there), "{there}");
+    }
+    for gone in [
+        "usr/bin/old",
+        "gone",
+        "opaque/below",
+        "usr/bin/.wh.old",
+        ".wh.gone",
+        "opaque/.wh..wh..opq",
+    ] {
+        assert!(!is(gone), "{gone}");
+    }
+    assert!(
+        field
+            .root()
+            .join("bin")
+            .symlink_metadata()
+            .unwrap()
+            .is_symlink()
+    );
+}
+
+/// Somebody changes a folder into a link and back while files are unpacked into it.
+#[test]
+fn a_swap_in_the_middle_leads_nowhere() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let field = Field::new();
+    let (folder, link) = (field.root().join("d"), field.root().join("l"));
+    fs::create_dir(&folder).unwrap();
+    symlink(field.outside(), &link).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _ = nestlab_sys::dir::exchange(&folder, &link);
+            }
+        });
+        for round in 0..300 {
+            let layer = Layer::new()
+                .file(&format!("d/{round}"))
+                .file("d/file")
+                .link("d/s", "x")
+                .folder("d/f")
+                .name_for("d/n", "d/file")
+                .file("d/.wh.file");
+            let _ = field.apply(&layer.bytes());
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(field.is_safe());
+}
