@@ -36,19 +36,6 @@ pub(crate) async fn copy_in(
     Ok((copy, format))
 }
 
-/// Fetches a disk image.
-pub(crate) async fn download(
-    store: &Path,
-    url: &str,
-    sha256: &Digest,
-    scratch: &Path,
-    progress: Progress<'_>,
-) -> Result<(PathBuf, ImageFormat), ImageError> {
-    let file = fetch(store, url, sha256, scratch, progress).await?;
-    let format = format_of(&file)?;
-    Ok((file, format))
-}
-
 /// Fetches a file with curl, going on where an earlier try was cut off.
 pub(crate) async fn fetch(
     store: &Path,
@@ -115,7 +102,7 @@ pub(crate) async fn check(
 
 /// Tells raw from qcow2, once and for all: a guest that writes a qcow2 header
 /// into its raw disk must not change what QEMU takes the disk for.
-fn format_of(path: &Path) -> Result<ImageFormat, ImageError> {
+pub(crate) fn format_of(path: &Path) -> Result<ImageFormat, ImageError> {
     let head = head(path)?;
     if let Some((_, kind)) = COMPRESSED.iter().find(|(magic, _)| head.starts_with(magic)) {
         let path = path.display();

@@ -55,6 +55,34 @@ impl Image {
     }
 }
 
+/// An image's disk that has just been made, and is to be kept.
+struct Made {
+    file: PathBuf,
+    format: ImageFormat,
+    /// See [`Image::ours`].
+    ours: bool,
+}
+
+impl Made {
+    /// One whose file system was made here.
+    fn here(file: PathBuf) -> Self {
+        Self {
+            file,
+            format: ImageFormat::Raw,
+            ours: true,
+        }
+    }
+
+    /// One that somebody brought.
+    fn elsewhere(file: PathBuf, format: ImageFormat) -> Self {
+        Self {
+            file,
+            format,
+            ours: false,
+        }
+    }
+}
+
 /// A folder of images.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -106,13 +134,8 @@ impl Store {
         self.sweep();
         let scratch = self.scratch()?;
         progress(format!("making the image {name}"));
-        let (file, format) = self.make(name, spec, &scratch.path, progress).await?;
-        let ours = match spec {
-            ImageSpec::Recipe(_) => true,
-            ImageSpec::File { path, .. } => oci::is_one(path),
-            ImageSpec::Url { .. } => false,
-        };
-        self.keep(name, digest, (&file, format), ours)
+        let made = self.make(name, spec, &scratch.path, progress).await?;
+        self.keep(name, digest, made)
     }
 
     /// The finished image of a spec, if there is one.
@@ -141,38 +164,34 @@ impl Store {
         spec: &ImageSpec,
         scratch: &Path,
         progress: Progress<'_>,
-    ) -> Result<(PathBuf, ImageFormat), ImageError> {
+    ) -> Result<Made, ImageError> {
+        self.need_room()?;
         match spec {
             ImageSpec::Recipe(recipe) => {
-                self.need_room()?;
-                let file =
-                    recipe::build(name.as_str(), recipe, &self.root, scratch, progress).await?;
-                Ok((file, ImageFormat::Raw))
+                let made = recipe::build(name.as_str(), recipe, &self.root, scratch, progress);
+                Ok(Made::here(made.await?))
             }
             ImageSpec::File { path, sha256 } if oci::is_one(path) => {
-                self.need_room()?;
                 foreign::check(path, &path.display().to_string(), *sha256).await?;
-                let disk = oci::convert(path, scratch, progress).await?;
-                Ok((disk, ImageFormat::Raw))
+                Ok(Made::here(oci::convert(path, scratch, progress).await?))
             }
             ImageSpec::File { path, sha256 } => {
-                self.need_room()?;
-                foreign::copy_in(path, *sha256, scratch).await
+                let (file, format) = foreign::copy_in(path, *sha256, scratch).await?;
+                Ok(Made::elsewhere(file, format))
             }
             ImageSpec::Url { url, sha256 } => {
-                self.need_room()?;
-                foreign::download(self.root(), url, sha256, scratch, progress).await
+                let file = foreign::fetch(self.root(), url, sha256, scratch, progress).await?;
+                if oci::is_one(&file) {
+                    return Ok(Made::here(oci::convert(&file, scratch, progress).await?));
+                }
+                let format = foreign::format_of(&file)?;
+                Ok(Made::elsewhere(file, format))
             }
         }
     }
 
-    fn keep(
-        &self,
-        name: &ImageName,
-        digest: Digest,
-        (file, format): (&Path, ImageFormat),
-        ours: bool,
-    ) -> Result<Image, ImageError> {
+    fn keep(&self, name: &ImageName, digest: Digest, made: Made) -> Result<Image, ImageError> {
+        let Made { file, format, ours } = made;
         let new = self.scratch()?;
         let file_name = match format {
             ImageFormat::Raw => "disk.raw",
@@ -180,7 +199,7 @@ impl Store {
         };
         let folder = self.image_folder(&digest);
         let cannot = || format!("keep the image `{name}`");
-        let virtual_size = foreign::virtual_size(file, format)?;
+        let virtual_size = foreign::virtual_size(&file, format)?;
         std::fs::rename(file, new.path.join(file_name)).map_err(ImageError::io(cannot()))?;
         let image = Image {
             name: name.clone(),

@@ -428,9 +428,10 @@ pub(crate) static IMAGE: Object = Object {
             "path",
             Path,
             "",
-            "A qcow2 or raw disk image on this machine.",
+            "A qcow2 or raw disk image on this machine, or an archive of a container image: what \
+             `docker save` writes, or an OCI image layout.",
         ),
-        key("url", Url, "", "A qcow2 or raw disk image to be fetched."),
+        key("url", Url, "", "The same, to be fetched."),
         key(
             "sha256",
             Digest,
