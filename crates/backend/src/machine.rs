@@ -178,6 +178,12 @@ pub trait Machine: Send + Sync {
 
     /// Bytes of this level's memory that the VMM really holds, if known.
     fn resident_bytes(&self) -> Option<u64>;
+
+    /// How many programs in it this level's kernel has ended because it needed more
+    /// memory than it may have.
+    fn killed_for_memory(&self) -> u64 {
+        0
+    }
 }
 
 /// What a saved state holds.

@@ -100,6 +100,8 @@ fn limits_bite_and_users_are_others_outside() {
     let fill = "head -c 200000000 /dev/zero | tail -c 150000000 | wc -c";
     assert_eq!(world.inside(&lab, "one", fill), "0");
     assert_eq!(world.state(&lab, "one"), "ready");
+    let status = world.run(&lab, &["status"]).ok();
+    status.says("one: the kernel has ended a program in it, which needed more than its 64 MiB");
     let many = "for i in $(seq 80); do sleep 9 & done 2>&1 | grep -c -i fork; true";
     assert_ne!(world.inside(&lab, "one", many), "0");
 

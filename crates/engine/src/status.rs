@@ -61,6 +61,9 @@ impl Engine {
             boot_millis: cell.record().and_then(|record| millis(record.boot?)),
             memory_bytes: node.memory.as_bytes(),
             resident_bytes: live.as_ref().and_then(|live| live.machine.resident_bytes()),
+            killed_for_memory: live
+                .as_ref()
+                .map_or(0, |live| live.machine.killed_for_memory()),
             cpus: node.cpus,
             image: node.image.to_string(),
             pid: record.map(|record| record.process.pid),

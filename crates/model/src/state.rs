@@ -135,6 +135,10 @@ pub struct NodeStatus {
     pub memory_bytes: u64,
     /// Memory of this level its VMM really holds, in bytes.
     pub resident_bytes: Option<u64>,
+    /// How many programs in it the kernel of its level has ended since it started, as it
+    /// needed more memory than it may have: of a container.
+    #[serde(default)]
+    pub killed_for_memory: u64,
     /// Virtual CPUs.
     pub cpus: u32,
     /// The image it runs.

@@ -387,4 +387,8 @@ impl Machine for Container {
     fn resident_bytes(&self) -> Option<u64> {
         self.group().memory()
     }
+
+    fn killed_for_memory(&self) -> u64 {
+        self.group().killed_for_memory()
+    }
 }

@@ -43,6 +43,10 @@ fn show(context: &Context, record: &Record, report: &LayerReport) {
     if !failures.is_empty() {
         output::data(&format!("\n{failures}"));
     }
+    let troubles = tree::troubles(&report.status, color);
+    if !troubles.is_empty() {
+        output::data(&format!("\n{troubles}"));
+    }
     if !record.file.is_file() {
         context.warn(&format!(
             "The lab file `{}` is gone; the lab runs on",

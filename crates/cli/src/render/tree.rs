@@ -73,6 +73,23 @@ pub fn failures(status: &LayerStatus, color: bool) -> String {
     text
 }
 
+/// What has gone wrong in nodes that go on, one below the other.
+pub fn troubles(status: &LayerStatus, color: bool) -> String {
+    let killed = |node: &&NodeStatus| node.killed_for_memory > 0;
+    let line = |node: &NodeStatus| {
+        let programs = match node.killed_for_memory {
+            1 => "a program".to_owned(),
+            many => format!("{many} programs"),
+        };
+        let path = paint(color, "1", &node.path.to_string());
+        let memory = bytes(node.memory_bytes);
+        format!(
+            "{path}: the kernel has ended {programs} in it, which needed more than its {memory} of memory\n"
+        )
+    };
+    status.walk().into_iter().filter(killed).map(line).collect()
+}
+
 fn add(layer: &LayerStatus, indent: &str, top: bool, rows: &mut Vec<Row>) {
     let last = layer.nodes.len().saturating_sub(1);
     for (position, node) in layer.nodes.iter().enumerate() {
@@ -152,6 +169,7 @@ mod tests {
             boot_millis: None,
             memory_bytes: 384 << 20,
             resident_bytes: Some(100 << 20),
+            killed_for_memory: 0,
             cpus: 1,
             image: "debian".into(),
             pid: None,

@@ -135,6 +135,7 @@ mod tests {
             boot_millis: None,
             memory_bytes: 0,
             resident_bytes: None,
+            killed_for_memory: 0,
             cpus: 1,
             image: "debian".into(),
             pid: None,
