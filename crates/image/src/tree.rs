@@ -4,10 +4,15 @@ use crate::builder::{Progress, Streams, Work, program};
 use crate::store::Store;
 use crate::{ImageError, ImageFormat};
 use nestlab_model::Digest;
+use std::fs::Permissions;
+use std::io::{Seek, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 /// The folder of an image's files, below the image's own.
-const TREE: &str = "tree";
+/// The number is raised when it is unpacked otherwise.
+const TREE: &str = "tree-2";
 
 /// What begins an ext4 file system, and where (ext4 documentation, "The Super Block").
 const MAGIC: [u8; 2] = [0x53, 0xef];
@@ -79,5 +84,101 @@ async fn unpack(disk: &Path, to: &Path) -> Result<(), ImageError> {
         .arg(disk);
     Work::start(command, "e2fsprogs", Streams::None)?
         .finish("Cannot unpack the image", &|_| {})
-        .await
+        .await?;
+    restore_special_modes(disk, to).await
+}
+
+/// `rdump` copies the bits of a mode that say who may read, write and execute, but not those
+/// that make a program run as its owner, or a folder as /tmp is: these come after.
+async fn restore_special_modes(disk: &Path, tree: &Path) -> Result<(), ImageError> {
+    let cannot = || "read the modes of the image's files".to_owned();
+    let mut commands = as_file(&folders(tree)).map_err(ImageError::io(cannot()))?;
+    commands.rewind().map_err(ImageError::io(cannot()))?;
+    let mut list = program("debugfs");
+    // Its commands are its input.
+    list.arg("-f")
+        .arg("-")
+        .arg(disk)
+        .stdin(commands)
+        .stdout(Stdio::piped());
+    let listed = list.output().await.map_err(ImageError::io(cannot()))?;
+    for (path, mode) in special_modes(&String::from_utf8_lossy(&listed.stdout)) {
+        let path = tree.join(path.trim_start_matches('/'));
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(ImageError::io(
+            format!("set the mode of {}", path.display()),
+        ))?;
+    }
+    Ok(())
+}
+
+/// A command for debugfs for every folder of a tree: list it for programs.
+fn folders(tree: &Path) -> Vec<String> {
+    let mut found = vec![PathBuf::new()];
+    let mut next = 0;
+    while let Some(folder) = found.get(next).cloned() {
+        let entries = std::fs::read_dir(tree.join(&folder)).into_iter().flatten();
+        let folders = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        found.extend(folders.map(|entry| folder.join(entry.file_name())));
+        next += 1;
+    }
+    let commands = found
+        .iter()
+        .map(|folder| format!("ls -p \"/{}\"", folder.display()));
+    commands.collect()
+}
+
+fn as_file(lines: &[String]) -> std::io::Result<std::fs::File> {
+    let mut file = nestlab_sys::process::memory_file()?;
+    file.write_all(lines.join("\n").as_bytes())?;
+    file.write_all(b"\n")?;
+    Ok(file)
+}
+
+/// The files in a listing of debugfs whose modes hold more than who may do what. It echoes
+/// its commands; an entry is `/INODE/MODE/USER/GROUP/NAME/SIZE/`, its mode octal.
+fn special_modes(listing: &str) -> Vec<(String, u32)> {
+    let mut folder = String::new();
+    let mut found = Vec::new();
+    for line in listing.lines() {
+        if let Some((_, path)) = line.split_once("ls -p \"") {
+            folder = path.trim_end_matches('"').to_owned();
+            continue;
+        }
+        let fields: Vec<&str> = line.split('/').collect();
+        let ["", _, mode, _, _, name, ..] = fields.as_slice() else {
+            continue;
+        };
+        let Ok(mode) = u32::from_str_radix(mode, 8) else {
+            continue;
+        };
+        let is_link = mode & 0o170_000 == 0o120_000;
+        if mode & 0o7000 != 0 && !is_link && !matches!(*name, "." | "..") {
+            found.push((
+                format!("{}/{name}", folder.trim_end_matches('/')),
+                mode & 0o7777,
+            ));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::special_modes;
+
+    #[test]
+    fn special_modes_are_read_from_a_listing() {
+        let listing = "debugfs: ls -p \"/\"\n/2/040755/0/0/.//\n/12/041777/0/0/tmp//\n/13/040755/0/0/usr//\n\
+                       debugfs: ls -p \"/usr/bin\"\n/20/104755/0/0/su/71912/\n/21/100755/0/0/ls/1/\n/22/127777/0/0/l/1/\n";
+        let found = special_modes(listing);
+        assert_eq!(
+            found,
+            [
+                ("/tmp".to_owned(), 0o1777),
+                ("/usr/bin/su".to_owned(), 0o4755)
+            ]
+        );
+    }
 }
