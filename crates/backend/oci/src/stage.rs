@@ -199,7 +199,7 @@ impl Stage {
         did(&format!("mount {}", device.display()), mounted)
     }
 
-    /// The root: an overlay, or a copy where there can be none.
+    /// The root: what it begins from, with what the container writes over it.
     fn root(&self) -> Result<(), String> {
         let (upper, root) = (Part::Upper.on(&self.folder), Part::Root.on(&self.folder));
         did("make the root", mount_point(&root, true))?;
