@@ -351,3 +351,112 @@ pub(crate) fn trial(root: &Path, program: &Path, powers: Powers) -> Value {
         "linux": linux,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nestlab_backend::{Lower, Start};
+    use nestlab_model::{Accelerator, ByteSize, Volume};
+
+    fn spec() -> MachineSpec {
+        MachineSpec {
+            lab_id: "0a1b2c3d".into(),
+            path: "box".parse().unwrap(),
+            run_dir: "/run/n/0a1b2c3d/box".into(),
+            cpus: 2,
+            memory: ByteSize::mib(64),
+            accelerator: Accelerator::Container,
+            nested: false,
+            balloon: false,
+            boot: Start::Container(Box::new(ContainerSpec {
+                root: Lower::Folder("/s/tree".into()),
+                folder: "/s/box".into(),
+                kit: "/s/kit".into(),
+                hostname: "box".into(),
+                ids: Some(Ids {
+                    first: 600_000,
+                    count: 65_536,
+                }),
+                pids: 100,
+                devices: vec!["/dev/null".into()],
+                capabilities: vec!["NET_ADMIN".into()],
+                volumes: vec![Volume {
+                    source: "/data".into(),
+                    target: "/srv".into(),
+                    read_only: true,
+                }],
+                holds_layer: false,
+            })),
+            disks: Vec::new(),
+            nics: Vec::new(),
+            memory_file: None,
+        }
+    }
+
+    fn configured(powers: Powers) -> Value {
+        let spec = spec();
+        config(
+            &spec,
+            spec.boot.container().unwrap(),
+            powers,
+            Path::new("/mnt"),
+        )
+    }
+
+    const ALL: Powers = Powers {
+        limits: true,
+        users: true,
+    };
+
+    #[test]
+    fn limits_and_users_are_those_of_the_spec() {
+        let linux = &configured(ALL)["linux"];
+        assert_eq!(linux["resources"]["memory"]["limit"], 64 << 20);
+        assert_eq!(linux["resources"]["cpu"]["quota"], 200_000);
+        assert_eq!(linux["resources"]["pids"]["limit"], 100);
+        assert_eq!(linux["uidMappings"][0]["hostID"], 600_000);
+        assert_eq!(linux["resources"]["devices"][0]["allow"], false);
+        assert_eq!(linux["resources"]["devices"][1]["minor"], 3);
+    }
+
+    #[test]
+    fn who_has_no_groups_sets_no_limits() {
+        let none = Powers {
+            limits: false,
+            users: false,
+        };
+        let linux = &configured(none)["linux"];
+        assert!(linux["resources"].is_null() && linux["cgroupsPath"].is_null());
+    }
+
+    #[test]
+    fn capabilities_are_added_and_the_machine_stays_closed() {
+        let config = configured(ALL);
+        let has = |name: &str| {
+            let all = config["process"]["capabilities"]["bounding"]
+                .as_array()
+                .unwrap();
+            all.iter().any(|one| one == name)
+        };
+        assert!(has("CAP_NET_ADMIN") && has("CAP_CHOWN") && !has("CAP_SYS_ADMIN"));
+        let text = config["linux"]["seccomp"].to_string();
+        for call in [
+            "\"mount\"",
+            "\"unshare\"",
+            "\"kexec_load\"",
+            "\"open_by_handle_at\"",
+        ] {
+            assert!(text.contains(call), "{call}");
+        }
+    }
+
+    #[test]
+    fn every_container_has_a_name_of_its_own() {
+        let other = MachineSpec {
+            path: "bay".parse().unwrap(),
+            ..spec()
+        };
+        assert_ne!(id(&spec()), id(&other));
+        assert!(id(&spec()).starts_with("nestlab-0a1b2c3d-"));
+    }
+}

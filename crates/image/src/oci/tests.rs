@@ -365,3 +365,105 @@ fn a_swap_in_the_middle_leads_nowhere() {
     });
     assert!(field.is_safe());
 }
+
+/// An archive of an OCI image layout with one layer, packed with gzip.
+struct Layout {
+    members: Vec<(String, Vec<u8>)>,
+}
+
+impl Layout {
+    fn new(architecture: &str) -> Self {
+        use std::io::Write;
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer
+            .write_all(&Layer::new().file("hello").bytes())
+            .unwrap();
+        let mut this = Self {
+            members: Vec::new(),
+        };
+        let layer = this.blob(packer.finish().unwrap());
+        let manifest = format!(r#"{{"layers": [{{"digest": "{layer}"}}]}}"#);
+        let manifest = this.blob(manifest.into_bytes());
+        let platform =
+            format!(r#""platform": {{"architecture": "{architecture}", "os": "linux"}}"#);
+        let inner = format!(r#"{{"manifests": [{{"digest": "{manifest}", {platform}}}]}}"#);
+        let inner = this.blob(inner.into_bytes());
+        let index = format!(r#"{{"manifests": [{{"digest": "{inner}"}}]}}"#);
+        this.members.push(("index.json".into(), index.into_bytes()));
+        this
+    }
+
+    fn blob(&mut self, bytes: Vec<u8>) -> String {
+        use sha2::Digest;
+        let digest = nestlab_model::Digest(sha2::Sha256::digest(&bytes).into()).hex();
+        self.members.push((format!("blobs/sha256/{digest}"), bytes));
+        format!("sha256:{digest}")
+    }
+
+    /// Unpacks it and gives what came of that.
+    fn unpack(&self) -> (io::Result<u64>, Field) {
+        let field = Field::new();
+        let archive = field.around.path().join("outside/image.tar");
+        let mut builder = Builder::new(fs::File::create(&archive).unwrap());
+        for (name, bytes) in &self.members {
+            let mut header = Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            builder
+                .append_data(&mut header, name, bytes.as_slice())
+                .unwrap();
+        }
+        builder.finish().unwrap();
+        assert!(super::is_one(&archive));
+        let unpacked = super::unpack(&archive, &field.root());
+        fs::remove_file(archive).unwrap();
+        (unpacked, field)
+    }
+}
+
+#[test]
+fn a_layout_is_read_through_its_indexes() {
+    let own = if cfg!(target_arch = "x86_64") {
+        "amd64"
+    } else {
+        "arm64"
+    };
+    let (unpacked, field) = Layout::new(own).unpack();
+    assert_eq!(unpacked.unwrap(), 4);
+    assert_eq!(
+        fs::read_to_string(field.root().join("hello")).unwrap(),
+        "evil"
+    );
+    let (unpacked, _) = Layout::new("s390x").unpack();
+    assert!(unpacked.unwrap_err().to_string().contains("no image for"));
+}
+
+#[test]
+fn what_is_damaged_or_missing_is_said() {
+    let own = if cfg!(target_arch = "x86_64") {
+        "amd64"
+    } else {
+        "arm64"
+    };
+    let fails = |change: fn(&mut Layout), words: &str| {
+        let mut layout = Layout::new(own);
+        change(&mut layout);
+        let (unpacked, field) = layout.unpack();
+        let error = unpacked.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(field.is_safe());
+    };
+    fails(
+        |layout| *layout.members[0].1.last_mut().unwrap() ^= 1,
+        "is damaged",
+    );
+    fails(|layout| layout.members[1].1.push(b' '), "is damaged");
+    fails(|layout| drop(layout.members.remove(0)), "is missing");
+    fails(
+        |layout| drop(layout.members.pop()),
+        "no image of containers",
+    );
+    fails(
+        |layout| layout.members.last_mut().unwrap().1 = b"{}".to_vec(),
+        "index.json",
+    );
+}
