@@ -67,9 +67,11 @@ fn are_measured(world: &World) {
     let before = speed();
     let vmm = world.node(&folder, "box/inner")["pid"].to_string();
     world.inside(&folder, "box", &format!("{HOLD_BACK}{vmm}"));
-    let after = speed();
-    // Ten times less, but for what it may use up at the start of each period.
-    assert!(after < before / 2.0, "{before} before, {after} after");
+    // Ten times less, but for what it may use up at the start of each period: a busy
+    // machine may let a whole measurement fall into those.
+    let after: Vec<f64> = (0..3).map(|_| speed()).collect();
+    let shows = after.iter().any(|after| *after < before / 2.0);
+    assert!(shows, "{before} before, {after:?} after");
 
     world
         .run(&folder, &["bench", "fast", "nobody"])
