@@ -168,6 +168,10 @@ pub struct ForkRequest {
     /// The snapshot that is copied; the lab as it is now if `None`.
     #[serde(default)]
     pub snapshot: Option<String>,
+    /// Whether containers of this machine are copied without their processes: they
+    /// begin anew from their files.
+    #[serde(default)]
+    pub disks_only: bool,
 }
 
 /// `POST /v1/snapshots`, on the host alone.
@@ -179,6 +183,9 @@ pub struct SnapshotRequest {
     /// Whether its memory is compressed.
     #[serde(default)]
     pub compress: bool,
+    /// As in [`ForkRequest`].
+    #[serde(default)]
+    pub disks_only: bool,
 }
 
 /// A snapshot of a lab.

@@ -182,6 +182,65 @@ fn what_cannot_be_frozen_is_refused_by_name() {
 }
 
 #[test]
+fn what_cannot_be_frozen_begins_anew_from_its_files() {
+    let world = World::new();
+    let lab = world.lab(
+        "mixed",
+        "name: mixed\nnodes:\n  box: { kind: container, image: debian, memory: 64MiB }\n  \
+         vm: { image: debian, memory: 192MiB }\n",
+    );
+    world.run(&lab, &["up"]).ok();
+    let write = "echo kept >/root/kept; ln -s /nowhere /root/link; mkfifo /root/pipe; rm /etc/motd; \
+        touch \"/root/$(printf '\\377')\"; chown 7:8 /root/kept; sleep 1000 </dev/null >/dev/null 2>&1 &";
+    world.inside(&lab, "box", write);
+    world.inside(&lab, "vm", "echo memory >/run/here");
+    let id = ["readlink", "/proc/self/ns/pid"].join(" ");
+    let origin = world.inside(&lab, "box", &id);
+
+    // A fork: the machine goes on, the container does so from its files.
+    let look = "cat /root/kept; stat -c %u:%g /root/kept; readlink /root/link; \
+        test ! -e /etc/motd && test -p /root/pipe && echo same; grep -lx sleep /proc/[0-9]*/comm 2>/dev/null | wc -l";
+    let of_files = "kept\n7:8\n/nowhere\nsame";
+    world
+        .run(&lab, &["fork", "--disks-only", "--name", "copy"])
+        .ok();
+    let there = |path: &str, command: &str| {
+        let arguments = ["-l", "copy", "exec", path, "--", "sh", "-c", command];
+        world.run(&lab, &arguments).stdout.trim().to_owned()
+    };
+    assert_eq!(there("box", look), format!("{of_files}\n0"));
+    assert_eq!(there("vm", "cat /run/here"), "memory");
+    assert_eq!(
+        there("box", "hostname; getent hosts vm >/dev/null && echo known"),
+        "box\nknown"
+    );
+    assert_eq!(world.inside(&lab, "box", look), format!("{of_files}\n1"));
+    assert_eq!(world.inside(&lab, "box", &id), origin);
+    there("box", "echo theirs >/root/kept");
+    assert_eq!(world.inside(&lab, "box", "cat /root/kept"), "kept");
+    world.run(&lab, &["-l", "copy", "destroy", "--yes"]).ok();
+
+    // A snapshot, which is looked through before it is taken up.
+    world
+        .run(&lab, &["snapshot", "save", "--disks-only", "then"])
+        .ok();
+    world.inside(&lab, "box", "echo later >/root/kept");
+    world.run(&lab, &["snapshot", "restore", "then"]).ok();
+    assert_eq!(world.inside(&lab, "box", look), format!("{of_files}\n0"));
+    assert_eq!(world.inside(&lab, "vm", "cat /run/here"), "memory");
+
+    // What was halted keeps its files as well.
+    world.run(&lab, &["halt", "box"]).ok();
+    world.run(&lab, &["fork", "--name", "halted"]).ok();
+    world.run(&lab, &["-l", "halted", "up"]).ok();
+    let arguments = ["-l", "halted", "exec", "box", "--", "cat", "/root/kept"];
+    assert_eq!(world.run(&lab, &arguments).stdout.trim(), "kept");
+    world.run(&lab, &["-l", "halted", "destroy", "--yes"]).ok();
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
 fn an_ordinary_user_has_containers() {
     let mut world = World::new();
     let text = "name: plain\nnodes:\n  one: { kind: container, image: debian }\n";

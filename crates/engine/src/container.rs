@@ -9,7 +9,9 @@ use nestlab_backend::{ContainerSpec, Start, Volume};
 use nestlab_model::{Node, NodeKind, Stage};
 use nestlab_sys::detached::Ids;
 use nestlab_sys::dir::short_name;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 
 /// The users of a container. Those that systemd sets aside for containers, so that no
 /// user of this level is among them (its document UIDS-GIDS).
@@ -24,7 +26,10 @@ const PIDS: u32 = 4096;
 const TUN: &str = "/dev/net/tun";
 
 /// The folder of what a container writes, below its node's.
-const WRITTEN: &str = "container";
+pub(crate) const WRITTEN: &str = "container";
+
+/// What differs from its image, below that.
+const CHANGES: &str = "upper";
 
 impl Engine {
     /// What a container is made from.
@@ -81,6 +86,9 @@ impl Engine {
         if alone || !nestlab_sys::users::has_all_ids() {
             return Ok(None);
         }
+        if let Some(first) = first_owner(&cell.folder) {
+            return Ok(Some(Ids { first, count: IDS }));
+        }
         let lab_id = &self.spec()?.lab_id;
         let ranges = (LAST_ID - FIRST_ID) / IDS;
         let name = short_name(&[lab_id, &cell.path.to_string()]);
@@ -117,24 +125,61 @@ impl Engine {
     }
 
     /// Refuses what freezes machines where one of them is a container.
-    pub(crate) fn refuse_containers(&self, what: &str) -> Result<(), Fault> {
-        let running = self.cells().into_iter().find(|cell| {
-            let record = cell.record();
-            cell.live().is_some()
-                && record.is_some_and(|record| record.node.kind == NodeKind::Container)
-        });
+    pub(crate) fn refuse_containers(&self, what: &str, instead: &str) -> Result<(), Fault> {
+        let mut cells = self.cells().into_iter();
+        let running = cells.find(|cell| cell.live().is_some() && cell.is_container());
         match running {
             None => Ok(()),
             Some(cell) => Err(Fault::new(format!(
                 "Node `{}` is a container of this machine, whose processes cannot be {what}",
                 cell.path
             ))
-            .with_hint(format!(
-                "`nestlab halt {0}` first; or have it stand in a virtual machine, with which it can be",
-                cell.path
-            ))),
+            .with_hint(format!("`nestlab halt {}` first; or {instead}", cell.path))),
         }
     }
+}
+
+impl NodeCell {
+    /// Whether the node is a container.
+    pub(crate) fn is_container(&self) -> bool {
+        let record = self.record();
+        record.is_some_and(|record| record.node.kind == NodeKind::Container)
+    }
+}
+
+/// Gives another folder what the container of a node has written, if the node is one. It
+/// does not run, or stands still.
+pub(crate) fn copy_files(from: &Path, to: &Path) -> Result<(), Fault> {
+    let (written, copy) = (from.join(WRITTEN), to.join(WRITTEN));
+    let files = written.join(CHANGES);
+    if !files.exists() {
+        return Ok(());
+    }
+    let cannot = || format!("Cannot copy {}", files.display());
+    nestlab_sys::dir::make_private(&copy).map_err(Fault::io(cannot()))?;
+    // cp(1) keeps owners, times, links, holes, and what an overlay notes about files.
+    let copied = Command::new("cp")
+        .args(["--archive", "--reflink=auto", "--"])
+        .args([&files, &copy])
+        .output();
+    let copied = copied.map_err(Fault::io(cannot()))?;
+    match copied.status.success() {
+        true => Ok(()),
+        false => {
+            let words = String::from_utf8_lossy(&copied.stderr);
+            let words = words.lines().last().unwrap_or_default();
+            Err(Fault::new(format!("{}: {words}", cannot())))
+        }
+    }
+}
+
+/// The owner of what a container has written: its root. A copy of a container keeps the
+/// users of the one that it was copied from, whose files these are.
+fn first_owner(folder: &Path) -> Option<u32> {
+    let owner = std::fs::symlink_metadata(folder.join(WRITTEN).join(CHANGES)).ok()?;
+    (FIRST_ID..=LAST_ID - IDS)
+        .contains(&owner.uid())
+        .then_some(owner.uid())
 }
 
 fn existing(cell: &NodeCell, volumes: &[Volume]) -> Result<Vec<Volume>, Fault> {

@@ -48,6 +48,7 @@ impl Engine {
         let homes = self.homes(&request.labs)?;
         let engine = self.clone();
         let snapshot = request.snapshot.clone();
+        let containers = Containers::of(request.disks_only);
         let work = async move {
             let _alone = engine.0.forking.lock().await;
             let copy = |still: &Still| homes.iter().try_for_each(|home| still.copy_to(home));
@@ -59,7 +60,10 @@ impl Engine {
                         copy(&still)?;
                         Ok(ForkReport::default())
                     }),
-                None => engine.while_still(copy).await.map(|((), report)| report),
+                None => engine
+                    .while_still(containers, copy)
+                    .await
+                    .map(|((), report)| report),
             };
             if done.is_err() {
                 homes.iter().for_each(Home::clear);
@@ -73,9 +77,10 @@ impl Engine {
     /// does.
     pub(crate) async fn while_still<T>(
         &self,
+        containers: Containers,
         copy: impl FnOnce(&Still) -> Result<T, Fault>,
     ) -> Result<(T, ForkReport), Fault> {
-        let sleepers = self.sleepers()?;
+        let sleepers = self.sleepers(containers)?;
         join_all(
             sleepers
                 .iter()
@@ -182,8 +187,10 @@ impl Engine {
     }
 
     /// The nodes that run and must be stopped.
-    fn sleepers(&self) -> Result<Vec<Sleeper>, Fault> {
-        self.refuse_containers("copied")?;
+    fn sleepers(&self, containers: Containers) -> Result<Vec<Sleeper>, Fault> {
+        if containers == Containers::Refused {
+            self.refuse_containers("copied", FILES_CAN)?;
+        }
         let mut sleepers = Vec::new();
         for cell in self.cells() {
             let was_paused = match cell.state() {
@@ -221,6 +228,9 @@ impl Engine {
 
     async fn freeze_node(&self, sleeper: &Sleeper) -> Result<Option<NodePath>, Fault> {
         let Sleeper { cell, was_paused } = sleeper;
+        if cell.is_container() {
+            return Ok(None);
+        }
         let _work = cell.work.clone().lock_owned().await;
         let in_file = self.write_down(cell, Rest::Memory, *was_paused).await?;
         if in_file && self.branch(cell).await? {
@@ -254,6 +264,28 @@ impl Engine {
         Ok(true)
     }
 }
+
+/// What is done about containers of this machine, whose processes cannot be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Containers {
+    /// Nothing is copied.
+    Refused,
+    /// Their files are, and they begin anew from those.
+    BeginAnew,
+}
+
+impl Containers {
+    /// As a request wants it.
+    pub fn of(disks_only: bool) -> Self {
+        match disks_only {
+            true => Self::BeginAnew,
+            false => Self::Refused,
+        }
+    }
+}
+
+/// What to do about a container that cannot be copied.
+const FILES_CAN: &str = "with `--disks-only` its files are copied, and it begins anew in the copy";
 
 /// `frozen.json`
 #[derive(Serialize, Deserialize)]

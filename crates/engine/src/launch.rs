@@ -180,6 +180,7 @@ impl Engine {
                 record.node = node.clone();
                 record.machine = Some(machine.record());
                 record.ready = false;
+                record.restarts = false;
             })?;
             cell.forget_boot();
             Ok(engine.hold(&cell, machine))

@@ -9,7 +9,7 @@ use crate::cell::{Live, NodeCell, Standstill};
 use crate::engine::Engine;
 use crate::resume::state_of;
 use nestlab_api::client::Client;
-use nestlab_api::message::{Outcome, PauseRequest};
+use nestlab_api::message::{Outcome, PauseRequest, UpRequest};
 use nestlab_model::{LayerStatus, NodePath, NodeState, Stage};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,10 +146,28 @@ impl Engine {
             .await?;
         let stood = results.iter().flatten().max().copied();
         let results = results.into_iter().map(|result| result.map(drop));
+        self.begin_anew().await?;
         Ok(Outcome {
             standstill_seconds: stood.unwrap_or_default().as_secs_f64(),
             ..self.outcome(results.collect()).await?
         })
+    }
+
+    /// Brings up what ran when it was copied and could not be copied running.
+    async fn begin_anew(&self) -> Result<(), Fault> {
+        let restarts = |cell: &Arc<NodeCell>| cell.record().is_some_and(|record| record.restarts);
+        let cells = self.cells().into_iter().filter(restarts);
+        let paths: Vec<_> = cells
+            .map(|cell| NodePath::host().child(&cell.name))
+            .collect();
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let request = UpRequest {
+            paths,
+            ..UpRequest::default()
+        };
+        self.up(&request).await.map(drop)
     }
 
     /// Pauses a node and what is inside it; tells whether it stands still now.

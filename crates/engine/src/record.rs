@@ -34,6 +34,10 @@ pub(crate) struct NodeRecord {
     /// Whether it was paused for its own sake when it was saved.
     #[serde(default)]
     pub was_paused: bool,
+    /// Whether it ran when it was copied, without what was in its memory: it begins anew
+    /// where others of the copy go on.
+    #[serde(default)]
+    pub restarts: bool,
     /// How long its last start took until its agent answered.
     #[serde(default)]
     pub boot: Option<Duration>,
@@ -52,6 +56,7 @@ impl NodeRecord {
             ready: false,
             saved: None,
             was_paused: false,
+            restarts: false,
             boot: None,
             accelerator_note: None,
         }

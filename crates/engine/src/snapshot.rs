@@ -17,6 +17,7 @@ mod packed;
 use crate::carry::{blocking, to_the_end};
 use crate::cell::NodeCell;
 use crate::engine::Engine;
+use crate::fork::Containers;
 use crate::still::{Home, Ports, Still};
 use crate::stop::pull_the_plug;
 use crate::{Fault, memory, record};
@@ -41,13 +42,13 @@ impl Engine {
     /// something could not be frozen or written. The lab goes on all the same, and
     /// of the snapshot nothing is left.
     pub async fn save_snapshot(&self, request: &SnapshotRequest) -> Result<Snapshot, Fault> {
-        let (engine, wish, compress) = (self.clone(), request.name.clone(), request.compress);
+        let (engine, request) = (self.clone(), request.clone());
         let work = async move {
             let _alone = engine.0.forking.lock().await;
-            let name = engine.new_name(wish)?;
+            let name = engine.new_name(request.name.clone())?;
             let part = Part(engine.home(&engine.folder_of(&format!(".{name}")))?);
             part.0.clear();
-            engine.save_to(name, compress, &part.0).await
+            engine.save_to(name, &request, &part.0).await
         };
         to_the_end("The snapshot", work).await
     }
@@ -55,10 +56,13 @@ impl Engine {
     async fn save_to(
         &self,
         name: String,
-        compressed: bool,
+        request: &SnapshotRequest,
         home: &Home,
     ) -> Result<Snapshot, Fault> {
-        let ((), frozen) = self.while_still(|still| still.copy_to(home)).await?;
+        let containers = Containers::of(request.disks_only);
+        let copy = |still: &Still| still.copy_to(home);
+        let ((), frozen) = self.while_still(containers, copy).await?;
+        let compressed = request.compress;
         let engine = self.clone();
         let (folder, on_tmpfs) = (home.folder.clone(), home.memory.clone());
         let programs = self.programs().await;

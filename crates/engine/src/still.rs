@@ -7,6 +7,7 @@
 //! FOLDER/nodes/NAME/machine.memory   memory, unless it is on a tmpfs or compressed
 //! FOLDER/nodes/NAME/DISK.qcow2       frozen disks, the same files in every copy
 //! FOLDER/nodes/NAME/DISK.N.qcow2     the last one: the copy's own overlay over them
+//! FOLDER/nodes/NAME/container/       what a container has written; each copy has its own
 //! ```
 //!
 //! Copies are names (hard links) for the same files, to which nobody writes any
@@ -14,7 +15,7 @@
 
 use crate::engine::{Engine, LAYER_FILE};
 use crate::record::{self, NodeRecord};
-use crate::{Fault, disks, memory};
+use crate::{Fault, container, disks, memory};
 use nestlab_api::message::LayerSpec;
 use nestlab_model::{Layer, Node, NodeName};
 use std::path::{Path, PathBuf};
@@ -62,7 +63,8 @@ impl Still {
     pub fn of(engine: &Engine) -> Result<Self, Fault> {
         let cells = engine.cells().into_iter();
         let nodes = cells.filter_map(|cell| {
-            let record = cell.record()?;
+            let mut record = cell.record()?;
+            record.restarts |= record.saved.is_none() && cell.live().is_some();
             Some(StillNode {
                 name: cell.name.clone(),
                 memory: record
@@ -150,6 +152,7 @@ impl StillNode {
         let folder = home.node(&self.name);
         make_private(&folder)?;
         disks::copy(&self.folder, &self.record.node, &folder)?;
+        container::copy_files(&self.folder, &folder)?;
         if self.record.saved.is_some() {
             link(
                 &record::state_path(&self.folder),
@@ -171,6 +174,7 @@ impl StillNode {
         let copy = NodeRecord {
             node,
             machine: None,
+            ready: self.record.ready && self.record.saved.is_some(),
             ..self.record.clone()
         };
         record::write(&record::node_path(&folder), &copy)

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// How long a graceful end may take unless the caller says otherwise.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// What to do about a container that cannot be saved.
+const STAND_INSIDE: &str = "have it stand in a virtual machine, with which it can be";
+
 impl Engine {
     /// Powers nodes off; their disks stay. Children first.
     ///
@@ -23,7 +26,7 @@ impl Engine {
     /// A path names no node, or a machine could not be stopped.
     pub async fn halt(&self, request: &StopRequest) -> Result<Outcome, Fault> {
         if request.save {
-            self.refuse_containers("saved")?;
+            self.refuse_containers("saved", STAND_INSIDE)?;
         }
         let results = self
             .for_each(&request.paths, |cell, below| {

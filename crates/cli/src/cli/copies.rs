@@ -19,12 +19,16 @@ pub struct ForkArgs {
     /// Give every node of the copy a new machine-id and new ssh host keys
     #[arg(long)]
     pub new_identity: bool,
+    /// Of containers of this machine, copy the files only: they begin anew in the copy, while
+    /// machines go on
+    #[arg(long)]
+    pub disks_only: bool,
     /// Do not try first, on a lab that is made for it, whether machines that run others under
     /// KVM can be copied on this machine
     #[arg(long)]
     pub unproved: bool,
     /// Try that, whatever machines run under, and copy nothing
-    #[arg(long, conflicts_with_all = ["of", "count", "name", "new_identity", "unproved", "argv"])]
+    #[arg(long, conflicts_with_all = ["of", "count", "name", "new_identity", "disks_only", "unproved", "argv"])]
     pub prove: bool,
     /// Run a program in the copy's network, with NESTLAB_LAB set to its name, and
     /// destroy the copy afterwards; exits as the program did
@@ -48,6 +52,10 @@ pub enum SnapshotVerb {
         /// Compress its memory: it takes less of the disk, and longer to restore
         #[arg(long)]
         compress: bool,
+        /// Of containers of this machine, keep the files only: they begin anew when it is
+        /// restored, while machines go on
+        #[arg(long)]
+        disks_only: bool,
     },
     /// List the lab's snapshots
     #[command(alias = "ls")]

@@ -34,7 +34,12 @@ pub fn run(context: &Context, args: ForkArgs) -> Result<u8, Error> {
         }
         let forks = origin.register_forks(args.name.as_deref(), usize::from(args.count))?;
         let begun = Instant::now();
-        let copied = copy(&origin, &forks, snapshot);
+        let request = ForkRequest {
+            snapshot: snapshot.map(str::to_owned),
+            disks_only: args.disks_only,
+            ..ForkRequest::default()
+        };
+        let copied = copy(&origin, &forks, request);
         let woken = join_all(forks.iter().map(|fork| wake(fork, args.new_identity)));
         let (report, woken) = match both(copied, woken).await {
             Ok(done) => done,
@@ -77,21 +82,14 @@ fn meant(of: Option<&str>) -> (Option<&str>, Option<&str>) {
     (lab.filter(|lab| !lab.is_empty()), snapshot)
 }
 
-async fn copy(
-    origin: &Place,
-    forks: &[Place],
-    snapshot: Option<&str>,
-) -> Result<ForkReport, Error> {
+/// Has a lab copied as `request` says.
+async fn copy(origin: &Place, forks: &[Place], request: ForkRequest) -> Result<ForkReport, Error> {
     let client = supervisor::ensure_running(origin, origin.known()?).await?;
     let mut labs = Vec::new();
     for fork in forks {
         labs.push(fork.known()?.id.clone());
     }
-    let request = ForkRequest {
-        labs,
-        snapshot: snapshot.map(str::to_owned),
-    };
-    Ok(client.fork(&request).await?)
+    Ok(client.fork(&ForkRequest { labs, ..request }).await?)
 }
 
 /// Forgets a lab that came to nothing, even if it has begun to go on.

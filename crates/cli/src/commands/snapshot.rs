@@ -14,8 +14,17 @@ pub fn run(context: &Context, verb: SnapshotVerb) -> Result<u8, Error> {
     context.block_on(async {
         let client = super::client(context).await?;
         match verb {
-            SnapshotVerb::Save { name, compress } => {
-                save(context, &client, SnapshotRequest { name, compress }).await
+            SnapshotVerb::Save {
+                name,
+                compress,
+                disks_only,
+            } => {
+                let request = SnapshotRequest {
+                    name,
+                    compress,
+                    disks_only,
+                };
+                save(context, &client, request).await
             }
             SnapshotVerb::List => list(context, &client).await,
             SnapshotVerb::Restore { name } => restore(context, &client, &name).await,

@@ -1,13 +1,16 @@
 //! What is written down about a snapshot: its files with their digests, and what
 //! its machines can be taken up by. Written last: without it there is no snapshot.
 
+use crate::container::WRITTEN;
 use crate::{Fault, record};
 use nestlab_api::message::Snapshot;
 use nestlab_model::Digest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -52,9 +55,7 @@ impl Manifest {
         for path in files_below(folder, Path::new("")) {
             let whole = folder.join(&path);
             let cannot = || Fault::io(format!("Cannot keep {}", whole.display()));
-            let file = File::open(&whole).map_err(cannot())?;
-            file.sync_all().map_err(cannot())?;
-            stored += file.metadata().map_err(cannot())?.blocks() * 512;
+            stored += settle(&whole).map_err(cannot())?;
             files.insert(path, sum(&whole).map_err(cannot())?);
         }
         let manifest = Self {
@@ -114,7 +115,71 @@ fn damaged(path: &Path, what: &str) -> Fault {
     Fault::new(format!("It is damaged: {} {what}", path.display()))
 }
 
-fn sum(path: &Path) -> std::io::Result<Sum> {
+/// Brings what lies at a path to disk, and all below it; tells the bytes that it takes.
+fn settle(path: &Path) -> io::Result<u64> {
+    let kind = fs::symlink_metadata(path)?;
+    if kind.is_dir() {
+        return entries(path)?.iter().map(|entry| settle(entry)).sum();
+    }
+    if kind.is_file() {
+        File::open(path)?.sync_all()?;
+    }
+    Ok(kind.blocks() * 512)
+}
+
+/// What lies at a path: a file, or the tree of what a container has written.
+fn sum(path: &Path) -> io::Result<Sum> {
+    match fs::symlink_metadata(path)?.is_dir() {
+        true => sum_tree(path),
+        false => sum_file(path),
+    }
+}
+
+/// Every entry of a tree, each with what it is and holds. A container gives its files any
+/// name, so none of them is written down.
+fn sum_tree(root: &Path) -> io::Result<Sum> {
+    let mut hasher = Sha256::new();
+    let mut bytes = 0;
+    let mut left = vec![root.to_owned()];
+    while let Some(path) = left.pop() {
+        let kind = fs::symlink_metadata(&path)?;
+        let name = path.strip_prefix(root).unwrap_or(&path).as_os_str();
+        let mut held = |kind: &[u8]| {
+            hasher.update(name.len().to_le_bytes());
+            hasher.update(name.as_bytes());
+            hasher.update(kind);
+        };
+        for number in [kind.mode(), kind.uid(), kind.gid()] {
+            held(&number.to_le_bytes());
+        }
+        if kind.is_dir() {
+            left.extend(entries(&path)?);
+        } else if kind.is_symlink() {
+            held(fs::read_link(&path)?.as_os_str().as_bytes());
+        } else if kind.is_file() {
+            let file = sum_file(&path)?;
+            bytes += file.bytes;
+            held(&file.sha256.0);
+        }
+    }
+    Ok(Sum {
+        bytes,
+        sha256: Digest(hasher.finalize().into()),
+    })
+}
+
+/// What is in a folder, in an order that is always the same.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries: io::Result<Vec<_>> = fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect();
+    entries.map(|mut paths| {
+        paths.sort();
+        paths
+    })
+}
+
+fn sum_file(path: &Path) -> io::Result<Sum> {
     let mut hasher = Sha256::new();
     nestlab_sys::cow::visit(path, |offset, pages| {
         for (at, page) in (offset..).step_by(PAGE).zip(pages.chunks(PAGE)) {
@@ -124,19 +189,21 @@ fn sum(path: &Path) -> std::io::Result<Sum> {
         Ok(())
     })?;
     Ok(Sum {
-        bytes: std::fs::metadata(path)?.len(),
+        bytes: fs::metadata(path)?.len(),
         sha256: Digest(hasher.finalize().into()),
     })
 }
 
-/// Every file below a folder, by its path from there.
+/// Every file below a folder, by its path from there; the tree of a container as one.
 fn files_below(folder: &Path, below: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder.join(below));
+    let entries = fs::read_dir(folder.join(below));
     let mut files = Vec::new();
     for entry in entries.into_iter().flatten().flatten() {
         let path = below.join(entry.file_name());
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => files.extend(files_below(folder, &path)),
+            Ok(kind) if kind.is_dir() && entry.file_name() != WRITTEN => {
+                files.extend(files_below(folder, &path))
+            }
             _ => files.push(path),
         }
     }
@@ -146,6 +213,36 @@ fn files_below(folder: &Path, below: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tree_of_a_container_is_one_entry_and_any_change_of_it_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("nodes/box").join(WRITTEN);
+        fs::create_dir_all(tree.join("upper/below")).unwrap();
+        let odd = std::ffi::OsStr::from_bytes(b"\xff");
+        fs::write(tree.join("upper").join(odd), "what").unwrap();
+        std::os::unix::fs::symlink("/nowhere", tree.join("upper/link")).unwrap();
+        let kept = || {
+            Manifest::write(folder.path(), "aa", Vec::new(), snapshot()).unwrap();
+            let manifest = Manifest::read(folder.path()).unwrap();
+            let names: Vec<_> = manifest.files.keys().cloned().collect();
+            assert_eq!(names, [Path::new("nodes/box").join(WRITTEN)]);
+            manifest
+        };
+        let is_damaged = |manifest: &Manifest| manifest.check(folder.path(), "aa", &[]).is_err();
+
+        let manifest = kept();
+        assert!(!is_damaged(&manifest));
+        fs::write(tree.join("upper").join(odd), "that").unwrap();
+        assert!(is_damaged(&manifest));
+        let manifest = kept();
+        fs::remove_file(tree.join("upper/link")).unwrap();
+        std::os::unix::fs::symlink("/nowhere2", tree.join("upper/link")).unwrap();
+        assert!(is_damaged(&manifest));
+        let manifest = kept();
+        fs::rename(tree.join("upper").join(odd), tree.join("upper/below/x")).unwrap();
+        assert!(is_damaged(&manifest));
+    }
 
     fn snapshot() -> Snapshot {
         Snapshot {

@@ -169,7 +169,7 @@ impl Bench {
         let labs = labs.iter().map(|lab| lab.to_string()).collect();
         self.run(self.engine.fork(&ForkRequest {
             labs,
-            snapshot: None,
+            ..ForkRequest::default()
         }))
     }
 
@@ -179,6 +179,7 @@ impl Bench {
         self.run(self.engine.fork(&ForkRequest {
             labs: vec![lab.to_owned()],
             snapshot: Some(snapshot.to_owned()),
+            ..ForkRequest::default()
         }))
     }
 
@@ -194,7 +195,11 @@ impl Bench {
 
     fn keep(&self, name: Option<&str>, compress: bool) -> Result<Snapshot, Fault> {
         let name = name.map(str::to_owned);
-        let request = SnapshotRequest { name, compress };
+        let request = SnapshotRequest {
+            name,
+            compress,
+            ..SnapshotRequest::default()
+        };
         self.run(self.engine.save_snapshot(&request))
     }
 

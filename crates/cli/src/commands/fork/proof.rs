@@ -10,7 +10,7 @@ use crate::place::Place;
 use crate::supervisor;
 use nestlab_agent::examine::{Proofs, machine_key};
 use nestlab_api::client::Client;
-use nestlab_api::message::ExecRequest;
+use nestlab_api::message::{ExecRequest, ForkRequest};
 use nestlab_image::Store;
 use nestlab_model::{Accelerator, LayerStatus, NodePath};
 
@@ -91,7 +91,7 @@ async fn attempt(context: &Context, depth: u32) -> Result<(), Error> {
 
 async fn copied(lab: &Place, fork: &Place, innermost: &NodePath) -> Result<String, Error> {
     let forks = std::slice::from_ref(fork);
-    let (_, woken) = both(copy(lab, forks, None), wake(fork, false)).await?;
+    let (_, woken) = both(copy(lab, forks, ForkRequest::default()), wake(fork, false)).await?;
     said(&woken?.client, innermost, LOOK).await
 }
 
