@@ -223,6 +223,7 @@ mod tests {
         fs::write(tree.join("upper").join(odd), "what").unwrap();
         std::os::unix::fs::symlink("/nowhere", tree.join("upper/link")).unwrap();
         let kept = || {
+            let _ = fs::remove_file(folder.path().join(NAME));
             Manifest::write(folder.path(), "aa", Vec::new(), snapshot()).unwrap();
             let manifest = Manifest::read(folder.path()).unwrap();
             let names: Vec<_> = manifest.files.keys().cloned().collect();
