@@ -55,6 +55,37 @@ fn serials() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
+/// The device with the root file system: the whole disk or, of one with partitions, the
+/// largest of those that hold an ext4. Others are what a firmware reads, or `/boot`.
+pub fn root_of(disk: PathBuf) -> io::Result<PathBuf> {
+    if is_ext4(&disk) {
+        return Ok(disk);
+    }
+    let systems = partitions(&disk).filter(|partition| is_ext4(partition));
+    let largest = systems.max_by_key(|partition| disk_bytes(partition).unwrap_or(0));
+    largest.ok_or_else(|| {
+        io::Error::other("there is no ext4 file system on the root disk, nor in a partition of it")
+    })
+}
+
+fn partitions(disk: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = disk.file_name().unwrap_or_default();
+    let entries = std::fs::read_dir(Path::new("/sys/block").join(name));
+    let entries = entries.into_iter().flatten().flatten();
+    let partitions = entries.filter(|entry| entry.path().join("partition").exists());
+    partitions.map(|entry| Path::new("/dev").join(entry.file_name()))
+}
+
+/// By the magic number of its superblock, 0xef53 at offset 56.
+fn is_ext4(device: &Path) -> bool {
+    let mut magic = [0; 2];
+    let read = File::open(device).and_then(|mut file| {
+        file.seek(SeekFrom::Start(1024 + 56))?;
+        file.read_exact(&mut magic)
+    });
+    read.is_ok() && magic == [0x53, 0xef]
+}
+
 /// Makes the root file system as large as its disk, if it is smaller. The kernel
 /// does all of it (fs/ext4/ioctl.c). A root that stays small is usable, so
 /// nothing here is fatal.

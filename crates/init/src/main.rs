@@ -56,7 +56,7 @@ fn boot() -> io::Result<Infallible> {
         end::power_off();
     }
     modules::load_all()?;
-    let root = disks::wait_for(|serial| serial == "root")?;
+    let root = disks::root_of(disks::wait_for(|serial| serial == "root")?)?;
     let kit = disks::wait_for(|serial| serial.starts_with("kit-"))?;
     mounts::root(&root, &kit)?;
     mounts::enter_root()?;
