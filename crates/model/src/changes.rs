@@ -35,6 +35,7 @@ impl Node {
             ("accel", self.accel != new.accel),
             ("nested", self.nested != new.nested),
             ("balloon", self.balloon != new.balloon),
+            ("cloud_init", self.user_data != new.user_data),
             ("networks", self.endpoints != new.endpoints),
             ("kind", self.kind != new.kind),
             (

@@ -189,6 +189,9 @@ pub struct Node {
     pub provision: Vec<Provisioner>,
     /// How one knows that it is ready; as soon as its agent answers if `None`.
     pub ready: Option<Probe>,
+    /// What cloud-init is told, in any of the forms of its user-data.
+    #[serde(default)]
+    pub user_data: Option<String>,
     /// What stands inside it.
     pub inside: Layer,
     /// What only a container has.

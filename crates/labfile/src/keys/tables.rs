@@ -243,6 +243,13 @@ pub(crate) static NODE: Object = Object {
             "Nodes of the same layer, or groups, that come first. In a list they must be ready.",
         ),
         key(
+            "cloud_init",
+            Shape::Object(&CLOUD_INIT),
+            "",
+            "What cloud-init is told, if the image has it. An image that is brought (`path`, `url`) \
+             is always told its name, its network and your public keys (`~/.ssh/*.pub`).",
+        ),
+        key(
             "files",
             List(&Shape::Object(&FILE)),
             "",
@@ -320,6 +327,26 @@ pub(crate) static FILE: Object = Object {
             Mode,
             "0644, or the source's",
             "Permissions of a single file.",
+        ),
+    ],
+};
+
+pub(crate) static CLOUD_INIT: Object = Object {
+    name: "cloud-init",
+    doc: "User-data for cloud-init, in any of its forms: `source` or `content`. It is applied once, \
+          when the machine boots for the first time.",
+    keys: &[
+        key(
+            "source",
+            Path,
+            "",
+            "A file; a relative path starts at the lab file.",
+        ),
+        key(
+            "content",
+            Text,
+            "",
+            "The text itself, such as a `#cloud-config`.",
         ),
     ],
 };

@@ -11,8 +11,16 @@ use nestlab_model::{ContainerOptions, NodeKind, Volume};
 use std::path::Path;
 
 /// Keys that speak of hardware, which a container has none of.
-const OF_MACHINES: [&str; 8] = [
-    "accel", "balloon", "cmdline", "disk", "disks", "initrd", "kernel", "nested",
+const OF_MACHINES: [&str; 9] = [
+    "accel",
+    "balloon",
+    "cloud_init",
+    "cmdline",
+    "disk",
+    "disks",
+    "initrd",
+    "kernel",
+    "nested",
 ];
 
 const OF_CONTAINERS: [&str; 4] = ["cap_add", "devices", "pids_limit", "volumes"];

@@ -80,6 +80,10 @@ impl Resolver<'_> {
                 Some(tree) => self.probe(tree, fields.key_mark("ready"), scope),
                 None => None,
             },
+            user_data: match fields.get("cloud_init") {
+                Some(tree) => self.user_data(unit, tree, fields.key_mark("cloud_init"), scope),
+                None => None,
+            },
             inside: match fields.get("inside") {
                 Some(tree) => self.inside(unit, tree, fields.key_mark("inside"), site),
                 None => Layer::default(),
@@ -156,7 +160,11 @@ impl Resolver<'_> {
         let text = name.as_str();
         let label = if text.len() > MAX_SERIAL {
             format!("at most {MAX_SERIAL} characters")
-        } else if text == "root" || text.starts_with("kit-") || text.starts_with("img-") {
+        } else if text == "root"
+            || text.starts_with("kit-")
+            || text.starts_with("img-")
+            || text == "cidata"
+        {
             "taken by a disk of Nestlab's own".to_owned()
         } else {
             return true;

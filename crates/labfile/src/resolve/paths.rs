@@ -59,12 +59,20 @@ impl Resolver<'_> {
         tree: &Tree,
         scope: &Scope,
     ) -> Option<(String, String)> {
-        let path = self.existing(unit, tree, "script", scope, Want::File)?;
-        let name = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned();
+        let (path, text) = self.text_file(unit, tree, "script", scope)?;
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        Some((text, name.to_string_lossy().into_owned()))
+    }
+
+    /// The text of a file, and where it is.
+    pub(super) fn text_file(
+        &mut self,
+        unit: &Unit,
+        tree: &Tree,
+        key: &str,
+        scope: &Scope,
+    ) -> Option<(PathBuf, String)> {
+        let path = self.existing(unit, tree, key, scope, Want::File)?;
         let read = self
             .files
             .read(&path, MAX_SCRIPT)
@@ -73,9 +81,9 @@ impl Resolver<'_> {
             String::from_utf8(bytes).map_err(|_| "It is not UTF-8 text".to_owned())
         });
         match text {
-            Ok(text) => Some((text, name)),
+            Ok(text) => Some((path, text)),
             Err(reason) => {
-                let message = format!("Cannot read the script {}", path.display());
+                let message = format!("Cannot read the {key} {}", path.display());
                 let problem = Problem::error("unreadable-file", tree.mark, message);
                 self.report.add(problem.label(reason));
                 None

@@ -3,13 +3,23 @@
 use super::paths::Want;
 use super::{Resolver, Unit};
 use crate::fields::Fields;
-use crate::keys::{FILE, PROBE, PROVISION};
+use crate::keys::{CLOUD_INIT, FILE, PROBE, PROVISION};
 use crate::report::{Mark, Problem};
 use crate::template::Scope;
 use crate::yaml::Tree;
 use nestlab_model::{FileCopy, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// How user-data begins (cloud-init's document "User-data formats").
+const USER_DATA: [&str; 6] = [
+    "#cloud-",
+    "#!",
+    "#include",
+    "#part-handler",
+    "Content-Type:",
+    "## template: jinja",
+];
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -137,6 +147,31 @@ impl Resolver<'_> {
                 Some((ProvisionAction::File(copy), name))
             }
         }
+    }
+
+    /// What cloud-init is told.
+    pub(super) fn user_data(
+        &mut self,
+        unit: &Unit,
+        tree: &Tree,
+        mark: Mark,
+        scope: &Scope,
+    ) -> Option<String> {
+        let fields = Fields::read(tree, &CLOUD_INIT, mark, &mut self.report)?;
+        let key = fields.one_of(&["source", "content"], &mut self.report)?;
+        let tree = fields.get(key)?;
+        let text = match key {
+            "source" => self.text_file(unit, tree, key, scope)?.1,
+            _ => self.reader(scope).text(tree, key)?,
+        };
+        if !USER_DATA.iter().any(|begin| text.starts_with(begin)) {
+            let problem = Problem::error("invalid-value", tree.mark, "This is no user-data");
+            let hint = "begin it with `#cloud-config`, or with `#!/bin/sh` for a script";
+            let label = "cloud-init would not know its form";
+            self.report.add(problem.label(label).hint(hint));
+            return None;
+        }
+        Some(text)
     }
 
     pub(super) fn probe(&mut self, tree: &Tree, mark: Mark, scope: &Scope) -> Option<Probe> {
