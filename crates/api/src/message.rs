@@ -59,6 +59,10 @@ pub struct LayerSpec {
     /// Whether machines may start from templates.
     #[serde(default = "yes")]
     pub templates: bool,
+    /// Public keys of the user, as ssh's `authorized_keys` has them, for machines that take
+    /// such through cloud-init.
+    #[serde(default)]
+    pub authorized_keys: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -81,6 +85,9 @@ pub enum ImageSource {
         format: String,
         /// The image's size.
         virtual_size: ByteSize,
+        /// Whether its file system was made by us.
+        #[serde(default = "yes")]
+        ours: bool,
     },
 }
 

@@ -33,6 +33,8 @@ pub struct BaseImage {
     pub format: DiskFormat,
     /// Its size.
     pub virtual_size: ByteSize,
+    /// Whether its file system was made by us, and not brought by somebody.
+    pub ours: bool,
 }
 
 impl BaseImage {

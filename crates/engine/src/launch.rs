@@ -36,7 +36,7 @@ impl Engine {
     ) -> Result<MachineSpec, (Stage, Fault)> {
         cell.enter_stage(Stage::Disks);
         let body = match node.kind {
-            NodeKind::Vm => self.machine_body(cell, node, parts),
+            NodeKind::Vm => self.machine_body(cell, node, parts).await,
             NodeKind::Container => self.container_body(cell, node, parts).await,
         };
         let body = body.map_err(|fault| (Stage::Disks, fault))?;
@@ -46,11 +46,18 @@ impl Engine {
             .map_err(|fault| (Stage::Launch, fault))
     }
 
-    fn machine_body(&self, cell: &NodeCell, node: &Node, parts: &Parts) -> Result<Body, Fault> {
+    async fn machine_body(
+        &self,
+        cell: &NodeCell,
+        node: &Node,
+        parts: &Parts,
+    ) -> Result<Body, Fault> {
         let own = disks::prepare(cell, node, &parts.base)?;
+        let mut disks = all_disks(own, parts);
+        disks.extend(self.seed(cell, node, parts).await?);
         Ok(Body {
             start: Start::Kernel(self.boot(node, &parts.kit)?),
-            disks: all_disks(own, parts),
+            disks,
         })
     }
 

@@ -36,6 +36,7 @@ mod provision;
 mod record;
 mod resume;
 mod save;
+mod seed;
 mod snapshot;
 mod start;
 mod status;

@@ -59,6 +59,7 @@ pub(crate) async fn send(
         chain: format!("{} > {accelerator} {}", engine.chain().await, node.nested),
         proved: engine.proved(),
         templates: upper.templates,
+        authorized_keys: upper.authorized_keys.clone(),
     };
     agent
         .put_layer(&spec)
@@ -77,6 +78,7 @@ fn below(image: &BaseImage, kind: NodeKind) -> ImageSource {
             _ => "raw".into(),
         },
         virtual_size: image.virtual_size,
+        ours: image.ours,
     }
 }
 

@@ -240,6 +240,8 @@ impl Rise<'_> {
         self.at(Stage::Configure, self.engine.plug(self.cell, self.node))
             .await?;
         self.at(Stage::Configure, self.configure(&agent)).await?;
+        let seeded = self.engine.seed_has_grown(self.cell, &agent);
+        self.at(Stage::Configure, seeded).await?;
         self.at(Stage::Files, self.copy_files(&agent)).await?;
         self.at(Stage::Provision, self.provision(&agent)).await?;
         if !self.node.inside.is_empty() {

@@ -63,7 +63,7 @@ fn is_due(policy: RunPolicy, done: bool, choice: &ProvisionChoice) -> bool {
     }
 }
 
-async fn run_step(
+pub(crate) async fn run_step(
     engine: &Engine,
     cell: &NodeCell,
     step: &Provisioner,

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::memory::{self, Rest};
 use crate::pause::{Whom, Why, has_inside, wake};
 use crate::record::NodeRecord;
-use crate::{Fault, disks};
+use crate::{Fault, disks, seed};
 use nestlab_backend::{BackendError, Contents, MachineSpec, Mapping, MemoryFile};
 use nestlab_model::{Node, NodeState};
 use std::path::{Path, PathBuf};
@@ -207,6 +207,9 @@ impl Engine {
         let mut disks = saved.disks;
         for disk in disks.iter_mut().filter(|disk| !disk.read_only) {
             disk.path = disks::at_work(&cell.folder, &disk.serial);
+        }
+        for disk in disks.iter_mut().filter(|disk| disk.serial == seed::SERIAL) {
+            disk.path = seed::path(&cell.folder);
         }
         // Its cards are those of the node as it was when it was saved.
         let endpoints = cell.record().map(|record| record.node.endpoints);

@@ -7,6 +7,7 @@
 //! FOLDER/nodes/NAME/machine.memory   memory, unless it is on a tmpfs or compressed
 //! FOLDER/nodes/NAME/DISK.qcow2       frozen disks, the same files in every copy
 //! FOLDER/nodes/NAME/DISK.N.qcow2     the last one: the copy's own overlay over them
+//! FOLDER/nodes/NAME/cidata.iso       what it is told through cloud-init
 //! FOLDER/nodes/NAME/container/       what a container has written; each copy has its own
 //! ```
 //!
@@ -15,7 +16,7 @@
 
 use crate::engine::{Engine, LAYER_FILE};
 use crate::record::{self, NodeRecord};
-use crate::{Fault, container, disks, memory};
+use crate::{Fault, container, disks, memory, seed};
 use nestlab_api::message::LayerSpec;
 use nestlab_model::{Layer, Node, NodeName};
 use std::path::{Path, PathBuf};
@@ -122,7 +123,10 @@ impl Still {
             .iter()
             .filter_map(|node| node.record.saved.as_ref());
         saved.flat_map(|spec| {
-            let shared = spec.disks.iter().filter(|disk| disk.read_only);
+            let shared = spec
+                .disks
+                .iter()
+                .filter(|disk| disk.read_only && disk.serial != seed::SERIAL);
             let boot = spec.boot.kernel().into_iter();
             let boot = boot.flat_map(|boot| [boot.kernel.as_path(), boot.initrd.as_path()]);
             shared.map(|disk| disk.path.as_path()).chain(boot)
@@ -153,6 +157,10 @@ impl StillNode {
         make_private(&folder)?;
         disks::copy(&self.folder, &self.record.node, &folder)?;
         container::copy_files(&self.folder, &folder)?;
+        let seeds = [&self.folder, &folder].map(|folder| seed::path(folder));
+        if seeds[0].exists() {
+            link(&seeds[0], &seeds[1])?;
+        }
         if self.record.saved.is_some() {
             link(
                 &record::state_path(&self.folder),

@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::launch::{Parts, all_disks};
 use crate::pause::wake;
 use crate::record::NodeRecord;
-use crate::{Fault, disks, memory, parcel, record};
+use crate::{Fault, disks, memory, parcel, record, seed};
 use nestlab_api::message::UpRequest;
 use nestlab_backend::{Contents, MachineSpec, Mapping, MemoryFile, Start};
 use nestlab_model::{
@@ -105,6 +105,10 @@ impl Engine {
         let Some(shelf) = self.shelf_for(cell, node, request) else {
             return Beginning::PowerOn;
         };
+        if seed::is_wanted_within(node, parts) {
+            // When such a guest reads who it is, and how far it is by then, is not ours to say.
+            return Beginning::PowerOn;
+        }
         let found = async {
             let key = self.key(node, parts).await?;
             self.look_for(&shelf, cell, node, parts, key).await

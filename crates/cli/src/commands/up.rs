@@ -140,7 +140,36 @@ pub fn spec(record: &Record, lab: Lab) -> LayerSpec {
         chain: String::new(),
         proved: Default::default(),
         templates: lab.templates,
+        authorized_keys: public_keys(),
     }
+}
+
+/// The user's own public keys.
+fn public_keys() -> Vec<String> {
+    let folder = std::env::home_dir().map(|home| home.join(".ssh"));
+    let entries = folder
+        .map(std::fs::read_dir)
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "pub"));
+    files.sort();
+    let texts = files
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok());
+    let is_key = |line: &&str| {
+        ["ssh-", "ecdsa-", "sk-"]
+            .iter()
+            .any(|kind| line.starts_with(kind))
+    };
+    let keys = texts.flat_map(|text| {
+        text.lines()
+            .filter(is_key)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    });
+    keys.collect()
 }
 
 fn provision(args: &UpArgs) -> ProvisionChoice {

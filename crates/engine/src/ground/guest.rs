@@ -126,6 +126,7 @@ impl Ground for GuestGround {
                 serial,
                 format,
                 virtual_size,
+                ours,
             } => Ok(BaseImage {
                 digest: *digest,
                 path: device(serial)?,
@@ -135,6 +136,7 @@ impl Ground for GuestGround {
                     DiskFormat::Raw
                 },
                 virtual_size: *virtual_size,
+                ours: *ours,
             }),
             ImageSource::Spec(_) => Err(Fault::new(format!(
                 "The image `{name}` would have to be made inside a node, which never downloads"

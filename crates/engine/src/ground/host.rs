@@ -201,6 +201,7 @@ impl Ground for HostGround {
                 ImageFormat::Qcow2 => DiskFormat::Qcow2,
             },
             virtual_size: image.virtual_size,
+            ours: image.ours,
         })
     }
 

@@ -434,6 +434,7 @@ fn spec(layer: &Layer, templates: bool) -> LayerSpec {
         serial: "img-test".into(),
         format: "raw".into(),
         virtual_size: ByteSize::mib(1),
+        ours: true,
     };
     LayerSpec {
         lab_id: "test".into(),
@@ -444,6 +445,7 @@ fn spec(layer: &Layer, templates: bool) -> LayerSpec {
         chain: String::new(),
         proved: BTreeMap::new(),
         templates,
+        authorized_keys: Vec::new(),
     }
 }
 
@@ -479,6 +481,7 @@ pub fn node(name: &str) -> Node {
         env: BTreeMap::new(),
         provision: Vec::new(),
         ready: None,
+        user_data: None,
         inside: Layer::default(),
     }
 }

@@ -75,6 +75,7 @@ impl Ground for FakeGround {
             path: self.file("image.raw")?,
             format: DiskFormat::Raw,
             virtual_size: ByteSize::bytes(IMAGE_BYTES),
+            ours: true,
         })
     }
 
