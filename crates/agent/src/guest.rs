@@ -1,6 +1,6 @@
 //! The services of a node: what a parent does inside it.
 
-use crate::{blobs, configure, dial, examine, exec, files, info, power, tail};
+use crate::{blobs, configure, dial, examine, exec, files, grow, info, power, tail};
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::header;
@@ -95,6 +95,7 @@ pub fn guest_routes(guest: Guest) -> Router {
         .route(route::CONFIGURE, post(configure::configure))
         .route(route::IDENTITY, post(configure::renew))
         .route(route::DOCTOR, get(examine::node))
+        .route(route::GROW, post(grow::grow))
         .route(route::POWER, post(power::power))
         .route(route::DIAL, get(dial::dial))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_MESSAGE))

@@ -8,6 +8,7 @@ mod dial;
 pub mod examine;
 mod exec;
 mod files;
+mod grow;
 mod guest;
 mod info;
 mod layer;

@@ -141,6 +141,56 @@ pub struct StopRequest {
     pub deadline_seconds: Option<u64>,
 }
 
+/// `POST /v1/nodes/{name}/resize`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResizeRequest {
+    /// The disk, by its name in `disks:`; the root if `None`.
+    #[serde(default)]
+    pub disk: Option<NodeName>,
+    /// How large it shall be.
+    pub size: NewSize,
+}
+
+/// How large a disk shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewSize {
+    /// So large.
+    To(ByteSize),
+    /// By so much larger than it is.
+    By(ByteSize),
+}
+
+/// A disk that was made larger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resized {
+    /// Its name; `root` is the root's.
+    pub disk: String,
+    /// How large it was.
+    pub before: ByteSize,
+    /// How large it is.
+    pub after: ByteSize,
+    /// What that means inside; `None` while the node is halted.
+    #[serde(default)]
+    pub inside: Option<Growth>,
+    /// Why the node does not use the room yet.
+    #[serde(default)]
+    pub unused: Option<String>,
+}
+
+/// What a disk that has grown means inside its node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Growth {
+    /// The device that reaches to the end of the disk now: it or its last partition.
+    pub device: String,
+    /// How long the device is.
+    pub bytes: ByteSize,
+    /// Where its file system is mounted, if it is.
+    pub mounted: Option<String>,
+    /// How much can be stored in that.
+    pub usable: Option<ByteSize>,
+}
+
 /// `POST /v1/pause` and `POST /v1/resume`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PauseRequest {

@@ -187,6 +187,14 @@ const OPERATIONS: &[Operation] = &[
         Answer::Upgrade,
     ),
     op(
+        "post",
+        route::RESIZE,
+        "Make a disk of a node larger",
+        &[],
+        Body::Json("ResizeRequest"),
+        Answer::Json("Resized"),
+    ),
+    op(
         "get",
         route::NODE_LOG,
         "A log of a node",
@@ -273,6 +281,14 @@ const OPERATIONS: &[Operation] = &[
         &["nests", "reach"],
         Body::None,
         Answer::Json("Examination"),
+    ),
+    op(
+        "post",
+        route::GROW,
+        "Use all of a disk that has grown",
+        &["serial", "bytes"],
+        Body::None,
+        Answer::Json("Growth"),
     ),
     op(
         "post",

@@ -39,6 +39,8 @@ pub const EVENTS: &str = "/v1/events";
 pub const CONNECT: &str = "/v1/nodes/{name}/connect";
 /// `GET`, upgrade: the node's console.
 pub const CONSOLE: &str = "/v1/nodes/{name}/console";
+/// `POST`: [`crate::message::ResizeRequest`] → [`crate::message::Resized`].
+pub const RESIZE: &str = "/v1/nodes/{name}/resize";
 /// `GET`: a log of a node; `?kind=`, `?follow=`, `?tail=` (lines).
 pub const NODE_LOG: &str = "/v1/nodes/{name}/log";
 /// `GET`: the log of the program itself; `?follow=`, `?tail=` (lines).
@@ -56,6 +58,9 @@ pub const IDENTITY: &str = "/v1/identity";
 /// `GET`: [`crate::message::Examination`]; `?nests=`, whether machines are meant to
 /// stand inside the node; `?reach=`, a place that it tries to connect to.
 pub const DOCTOR: &str = "/v1/doctor";
+/// `POST`: has the node use all of a disk that has grown; `?serial=`, `?bytes=`, how many
+/// it has now → [`crate::message::Growth`].
+pub const GROW: &str = "/v1/grow";
 /// `POST`: [`crate::message::Power`].
 pub const POWER: &str = "/v1/power";
 /// `GET`, upgrade: a connection to a port of this level; `?port=`, `?protocol=`.

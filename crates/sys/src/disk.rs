@@ -18,6 +18,38 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok((found.blocks_available() as u64).saturating_mul(found.fragment_size() as u64))
 }
 
+/// Bytes of the whole file system in which `path` lies.
+///
+/// # Errors
+/// As statvfs(3).
+pub fn total_bytes(path: &Path) -> io::Result<u64> {
+    let found = nix::sys::statvfs::statvfs(path)?;
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the types differ between platforms"
+    )]
+    Ok((found.blocks() as u64).saturating_mul(found.fragment_size() as u64))
+}
+
+/// Bytes of a block of the file system in which `path` lies.
+///
+/// # Errors
+/// As statvfs(3).
+pub fn block_bytes(path: &Path) -> io::Result<u64> {
+    let found = nix::sys::statvfs::statvfs(path)?;
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the types differ between platforms"
+    )]
+    Ok(found.block_size() as u64)
+}
+
+/// The number of a device (stat(2)) in the words of proc_pid_mountinfo(5): `254:1`.
+pub fn device_number(device: u64) -> String {
+    use nix::sys::stat::{major, minor};
+    format!("{}:{}", major(device), minor(device))
+}
+
 /// Brings a file to disk.
 ///
 /// # Errors

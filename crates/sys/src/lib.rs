@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod bare;
+pub mod block;
 pub mod clock;
 pub mod cow;
 pub mod detached;

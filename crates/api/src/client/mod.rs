@@ -16,8 +16,9 @@ pub use stream::{ByteStream, Duplex};
 
 use crate::link::Link;
 use crate::message::{
-    Configure, Examination, ForkReport, ForkRequest, LayerReport, LayerSpec, LogKind, Outcome,
-    PauseRequest, Power, Snapshot, SnapshotRequest, StopRequest, UpRequest, Version,
+    Configure, Examination, ForkReport, ForkRequest, Growth, LayerReport, LayerSpec, LogKind,
+    Outcome, PauseRequest, Power, ResizeRequest, Resized, Snapshot, SnapshotRequest, StopRequest,
+    UpRequest, Version,
 };
 use crate::route;
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Response, StatusCode, body::Incoming};
-use nestlab_model::{Digest, NodeName, NodePath, Protocol};
+use nestlab_model::{ByteSize, Digest, NodeName, NodePath, Protocol};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -338,6 +339,32 @@ impl Client {
     /// See [`ApiError`].
     pub async fn console(&self, node: &NodeName) -> Result<ByteStream, ApiError> {
         self.upgrade(&route::node(route::CONSOLE, node)).await
+    }
+
+    /// Makes a disk of a node of the level's layer larger.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn resize(
+        &self,
+        node: &NodeName,
+        request: &ResizeRequest,
+    ) -> Result<Resized, ApiError> {
+        self.post(&route::node(route::RESIZE, node), request).await
+    }
+
+    /// Has the level use all of a disk of its own, which has so many bytes now.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn grow(&self, serial: &str, bytes: ByteSize) -> Result<Growth, ApiError> {
+        let route = format!(
+            "{}?serial={}&bytes={}",
+            route::GROW,
+            route::escape(serial),
+            bytes.as_bytes()
+        );
+        self.post(&route, &serde_json::Value::Null).await
     }
 
     /// A log of a node of the level's layer: its last `tail` lines (all if
