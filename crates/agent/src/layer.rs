@@ -12,7 +12,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use nestlab_api::message::{
     Failure, ForkReport, ForkRequest, LayerReport, LayerSpec, LogKind, Outcome, PauseRequest,
-    Snapshot, SnapshotRequest, StopRequest, UpRequest,
+    ResizeRequest, Resized, Snapshot, SnapshotRequest, StopRequest, UpRequest,
 };
 use nestlab_api::route;
 use nestlab_engine::{ConsoleSession, Engine, Fault};
@@ -56,6 +56,7 @@ pub(crate) fn layer_routes(level: Level) -> Router {
         .route(route::EVENTS, get(events))
         .route(route::CONNECT, get(connect))
         .route(route::CONSOLE, get(console))
+        .route(route::RESIZE, post(resize))
         .route(route::NODE_LOG, get(log))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_LAYER))
         .with_state(level)
@@ -248,6 +249,14 @@ async fn console(
     let (ours, theirs) = tokio::io::duplex(16 << 10);
     tokio::spawn(show_console(ours, session));
     Ok(crate::upgrade::splice(request, theirs))
+}
+
+async fn resize(
+    State(engine): State<Engine>,
+    Path(name): Path<NodeName>,
+    Json(request): Json<ResizeRequest>,
+) -> Result<Json<Resized>, Refusal> {
+    Ok(Json(engine.resize(&name, &request).await?))
 }
 
 /// Carries a console to one reader until either goes away.

@@ -161,6 +161,13 @@ pub trait Machine: Send + Sync {
     /// as before.
     async fn shorten(&self, serial: &str, base: &Path) -> Result<(), BackendError>;
 
+    /// Makes a disk so many bytes long, more than it has, and tells the guest, which goes
+    /// on meanwhile.
+    ///
+    /// # Errors
+    /// It has no such disk, or this VMM cannot do that.
+    async fn resize(&self, serial: &str, bytes: u64) -> Result<(), BackendError>;
+
     /// Writes the memory of a paused machine, which is in a file or began from what
     /// one holds, to a file from which machines can begin. That is new; or it is a copy
     /// of the one from which this machine's memory began, which is less to write while

@@ -6,20 +6,23 @@
 //! links), and find each other by their plain names, in whichever lab's folder. No
 //! name is ever given to another file: a VMM that is at work may open it anew.
 //!
+//! A disk that shall be larger while its node is halted gets a larger overlay: what is
+//! behind the end of the one below reads as zeros.
+//!
 //! Every fork adds a layer. When they have become many, the VMM copies into the last
 //! one what those between it and the first hold, and they go: numbers have gaps then.
 
 use crate::cell::NodeCell;
 use crate::{BaseImage, Fault};
 use nestlab_backend::{Disk, DiskFormat};
-use nestlab_model::Node;
+use nestlab_model::{ByteSize, Node};
 use std::path::{Path, PathBuf};
 
 /// So many layers of a disk are too many: each start of a machine opens all of them.
 const TOO_MANY: usize = 8;
 
 /// The disk that a node boots from.
-const ROOT: &str = "root";
+pub(crate) const ROOT: &str = "root";
 
 /// Makes what is missing and returns the node's own disks, the root first.
 pub(crate) fn prepare(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<Vec<Disk>, Fault> {
@@ -28,15 +31,13 @@ pub(crate) fn prepare(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<
     let mut disks = vec![root(cell, node, base)?];
     for spec in &node.disks {
         let name = spec.name.as_str();
-        let path = match top(&cell.folder, name) {
-            Some(number) => cell.folder.join(file(name, number)),
-            None => {
-                let path = cell.folder.join(file(name, 0));
-                make(&path, |path| nestlab_image::create_empty(path, spec.size))?;
-                path
-            }
-        };
-        disks.push(own(name.to_owned(), path));
+        match any_of(&cell.folder, name) {
+            true => enlarge(&cell.folder, name, spec.size)?,
+            false => make(&cell.folder.join(file(name, 0)), |path| {
+                nestlab_image::create_empty(path, spec.size)
+            })?,
+        }
+        disks.push(own(name.to_owned(), at_work(&cell.folder, name)));
     }
     Ok(disks)
 }
@@ -50,18 +51,38 @@ fn root(cell: &NodeCell, node: &Node, base: &BaseImage) -> Result<Disk, Fault> {
         ))
         .with_hint("Raise `disk`, or leave it out"));
     }
-    let number = top(&cell.folder, ROOT);
-    let path = cell.folder.join(file(ROOT, number.unwrap_or(0)));
-    if number.is_none() {
+    if any(&cell.folder) {
+        enlarge(&cell.folder, ROOT, size)?;
+    } else {
         let format = match base.format {
             DiskFormat::Raw => nestlab_image::ImageFormat::Raw,
             DiskFormat::Qcow2 => nestlab_image::ImageFormat::Qcow2,
         };
-        make(&path, |path| {
+        make(&cell.folder.join(file(ROOT, 0)), |path| {
             nestlab_image::create_overlay(path, &base.path, format, size)
         })?;
     }
-    Ok(own(ROOT.into(), path))
+    Ok(own(ROOT.into(), at_work(&cell.folder, ROOT)))
+}
+
+/// How large a disk is.
+pub(crate) fn size(folder: &Path, disk: &str) -> Result<ByteSize, Fault> {
+    let file = at_work(folder, disk);
+    nestlab_image::virtual_size(&file)
+        .map_err(|error| Fault::caused(format!("Cannot read {}", file.display()), &error))
+}
+
+/// Puts a larger overlay over a disk that nobody uses now, if it is smaller.
+pub(crate) fn enlarge(folder: &Path, disk: &str, bytes: ByteSize) -> Result<(), Fault> {
+    if size(folder, disk)? >= bytes {
+        return Ok(());
+    }
+    let number = top(folder, disk).unwrap_or(0);
+    let below = PathBuf::from(file(disk, number));
+    let format = nestlab_image::ImageFormat::Qcow2;
+    make(&folder.join(file(disk, number + 1)), |new| {
+        nestlab_image::create_overlay(new, &below, format, bytes)
+    })
 }
 
 fn own(serial: String, path: PathBuf) -> Disk {
@@ -146,7 +167,12 @@ pub(crate) fn copy_written(from: &Path, node: &Node, to: &Path) -> Result<(), Fa
 
 /// Whether a node has any disk.
 pub(crate) fn any(folder: &Path) -> bool {
-    top(folder, ROOT).is_some()
+    any_of(folder, ROOT)
+}
+
+/// Whether a disk has been made.
+fn any_of(folder: &Path, disk: &str) -> bool {
+    top(folder, disk).is_some()
 }
 
 /// A node's own disks that have been made, each with the number of its last overlay.
@@ -232,6 +258,19 @@ mod tests {
             "data.qcow2",
         ] {
             assert_eq!(number(other, "root"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn disks_grow_and_never_shrink() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = folder.path().join(file("data", 0));
+        nestlab_image::create_empty(&first, ByteSize::gib(1)).unwrap();
+        for (wanted, layers, found) in [(1, 1, 1), (3, 2, 3), (2, 2, 3), (4, 3, 4)] {
+            enlarge(folder.path(), "data", ByteSize::gib(wanted)).unwrap();
+            assert_eq!(numbers(folder.path(), "data").len(), layers);
+            let size = size(folder.path(), "data").unwrap();
+            assert_eq!(size, ByteSize::gib(found));
         }
     }
 

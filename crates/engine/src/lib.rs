@@ -34,6 +34,7 @@ mod pause;
 mod probe;
 mod provision;
 mod record;
+mod resize;
 mod resume;
 mod save;
 mod seed;

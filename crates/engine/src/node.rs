@@ -3,13 +3,13 @@
 use crate::cell::{Boot, Live, NodeCell};
 use crate::engine::Engine;
 use crate::start::Started;
-use crate::{Fault, lower, probe, provision};
+use crate::{Fault, disks, lower, probe, provision};
 use nestlab_api::client::Client;
 use nestlab_api::message::{
     Configure, HostEntry, InterfaceConfig, LayerSpec, ProvisionChoice, UpRequest,
 };
 use nestlab_backend::MachineSpec;
-use nestlab_model::{DependencyCondition, EventKind, Node, NodeName, NodeState, Stage};
+use nestlab_model::{DependencyCondition, EventKind, Node, NodeKind, NodeName, NodeState, Stage};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -242,6 +242,7 @@ impl Rise<'_> {
         self.at(Stage::Configure, self.configure(&agent)).await?;
         let seeded = self.engine.seed_has_grown(self.cell, &agent);
         self.at(Stage::Configure, seeded).await?;
+        self.use_disks(&agent).await;
         self.at(Stage::Files, self.copy_files(&agent)).await?;
         self.at(Stage::Provision, self.provision(&agent)).await?;
         if !self.node.inside.is_empty() {
@@ -256,6 +257,21 @@ impl Rise<'_> {
             })
         })
         .await
+    }
+
+    /// Has the guest use all of a root that is larger than its image, which not every
+    /// image does by itself. One that stays small is of use all the same.
+    async fn use_disks(&self, agent: &Client) {
+        if self.node.kind != NodeKind::Vm || self.node.disk.is_none() {
+            return;
+        }
+        let grown = async {
+            let bytes = disks::size(&self.cell.folder, disks::ROOT)?;
+            crate::resize::grow(agent, disks::ROOT, bytes).await
+        };
+        if let Err(fault) = grown.await {
+            self.engine.warn(&self.cell.path, fault.message);
+        }
     }
 
     pub(super) async fn at<T>(

@@ -247,6 +247,10 @@ impl Machine for FakeMachine {
         self.answers("merge layers")
     }
 
+    async fn resize(&self, _serial: &str, _bytes: u64) -> Result<(), BackendError> {
+        self.answers("resize")
+    }
+
     async fn write_memory(&self, file: &Path) -> Result<(), BackendError> {
         let spec = self.record().spec;
         pretend_memory(file, spec.memory.as_bytes()).map_err(BackendError::io("write memory"))

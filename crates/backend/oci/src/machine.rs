@@ -376,6 +376,10 @@ impl Machine for Container {
         Err(Self::unsupported("disks"))
     }
 
+    async fn resize(&self, _serial: &str, _bytes: u64) -> Result<(), BackendError> {
+        Err(Self::unsupported("disks"))
+    }
+
     async fn write_memory(&self, _file: &Path) -> Result<(), BackendError> {
         Err(Self::unsupported("memory in a file"))
     }

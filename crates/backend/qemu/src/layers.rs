@@ -67,6 +67,33 @@ pub(crate) async fn shorten(
     }
 }
 
+/// As [`Machine::resize`].
+pub(crate) async fn resize(
+    machine: &QemuMachine,
+    serial: &str,
+    bytes: u64,
+) -> Result<(), BackendError> {
+    let disk = disk(machine, serial)?;
+    let mut qmp = machine.monitor().await?;
+    end_jobs(&mut qmp).await?;
+    let names = names(&mut qmp).await?;
+    let wanted = json!({ "node-name": top_of(&names, &disk)?, "size": bytes });
+    qmp.execute("block_resize", wanted).await.map(drop)
+}
+
+/// QEMU's name for a disk, before anything was put over it.
+fn disk(machine: &QemuMachine, serial: &str) -> Result<String, BackendError> {
+    let disks = machine.record().spec.disks;
+    let number = disks.iter().position(|disk| disk.serial == serial);
+    let missing = || {
+        refused(
+            "query-named-block-nodes",
+            &format!("it has no disk {serial}"),
+        )
+    };
+    number.map(crate::argv::disk_name).ok_or_else(missing)
+}
+
 /// Closes the layers that were put over a disk once and are below none any more. QEMU
 /// keeps those that are in use.
 async fn drop_unused(qmp: &mut Qmp) -> Result<(), BackendError> {
@@ -82,10 +109,7 @@ async fn drop_unused(qmp: &mut Qmp) -> Result<(), BackendError> {
 
 /// Begins to copy into the last layer what those between it and `base` hold.
 async fn begin(machine: &QemuMachine, serial: &str, base: &Path) -> Result<String, BackendError> {
-    let disks = machine.record().spec.disks;
-    let number = disks.iter().position(|disk| disk.serial == serial);
-    let number = number.ok_or_else(|| refused("block-stream", "it has no such disk"))?;
-    let disk = crate::argv::disk_name(number);
+    let disk = disk(machine, serial)?;
     let mut qmp = machine.monitor().await?;
     end_jobs(&mut qmp).await?;
     let names = names(&mut qmp).await?;

@@ -426,6 +426,10 @@ impl Machine for QemuMachine {
         crate::layers::shorten(self, serial, base).await
     }
 
+    async fn resize(&self, serial: &str, bytes: u64) -> Result<(), BackendError> {
+        crate::layers::resize(self, serial, bytes).await
+    }
+
     async fn write_memory(&self, file: &Path) -> Result<(), BackendError> {
         let Some(memory) = self.record().spec.memory_file else {
             return Err(BackendError::Refused {
