@@ -112,6 +112,8 @@ pub enum Verb {
     Fork(ForkArgs),
     /// Keep the lab as it is, to go back to or to fork from
     Snapshot(SnapshotArgs),
+    /// Make a disk of a node larger, at once if it runs
+    Resize(ResizeArgs),
     /// Power nodes off and keep their disks
     Halt(HaltArgs),
     /// Remove nodes and everything they wrote

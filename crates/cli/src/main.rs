@@ -55,6 +55,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
         Verb::Resume(args) => commands::pause::resume(context, args),
         Verb::Fork(args) => commands::fork::run(context, args),
         Verb::Snapshot(args) => commands::snapshot::run(context, args.verb),
+        Verb::Resize(args) => commands::resize::run(context, args),
         Verb::Halt(args) => commands::halt::run(context, args),
         Verb::Destroy(args) => commands::destroy::run(context, args),
         Verb::Wait(args) => commands::wait::run(context, args),

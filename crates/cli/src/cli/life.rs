@@ -3,7 +3,8 @@
 use crate::complete;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use nestlab_model::NodePath;
+use nestlab_api::message::{NewSize, ResizeRequest};
+use nestlab_model::{ByteSize, NodePath};
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -46,6 +47,33 @@ pub struct PauseArgs {
     /// Nodes meant, with all inside them; everything if none is given
     #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
+}
+
+#[derive(Debug, Args)]
+pub struct ResizeArgs {
+    /// The node
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub path: NodePath,
+    /// How large it shall be, or by how much larger; a disk beside the root by its name
+    #[arg(long, value_name = "[NAME=][+]SIZE", value_parser = new_size)]
+    pub disk: ResizeRequest,
+}
+
+fn new_size(text: &str) -> Result<ResizeRequest, String> {
+    let (name, size) = match text.split_once('=') {
+        Some((name, size)) => (Some(name), size),
+        None => (None, text),
+    };
+    let disk = match name.filter(|name| *name != "root") {
+        Some(name) => Some(name.parse().map_err(|error| format!("{error}"))?),
+        None => None,
+    };
+    let bytes = |text: &str| text.parse::<ByteSize>().map_err(|error| error.to_string());
+    let size = match size.strip_prefix('+') {
+        Some(more) => NewSize::By(bytes(more)?),
+        None => NewSize::To(bytes(size)?),
+    };
+    Ok(ResizeRequest { disk, size })
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ mod operation;
 pub mod pause;
 pub mod plan;
 pub mod port;
+pub mod resize;
 mod scratch;
 pub mod snapshot;
 pub mod ssh_config;
