@@ -1,9 +1,9 @@
 //! A stock cloud image: a disk with partitions, whose machines are told by cloud-init what
 //! they are. One is made here, since none can be fetched.
 
+use gptman::{GPT, GPTPartitionEntry};
 use nestlab_e2e::{World, nested_story};
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,8 +19,14 @@ nodes:
 ";
 
 const MEBIBYTE: u64 = 1 << 20;
+const SECTOR: u64 = 512;
 
-/// A disk with a table of one partition (MBR), compressed, as publishers have them.
+/// 0fc63daf-8483-4772-8e79-3d69d8477de4, a file system of Linux.
+const LINUX: [u8; 16] = [
+    0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4,
+];
+
+/// A disk with a table of one partition (GPT), compressed, as publishers have them.
 fn publish(world: &World, folder: &Path) -> PathBuf {
     let lab = world.lab("made", MADE);
     world.run(&lab, &["image", "build"]).ok();
@@ -34,15 +40,19 @@ fn publish(world: &World, folder: &Path) -> PathBuf {
         .args(["bs=1M", "seek=1", "conv=sparse,notrunc", "status=none"])
         .arg(format!("if={}", system.display()))
         .arg(format!("of={}", disk.display())));
-    let mut file = File::options().write(true).open(&disk).unwrap();
+    let mut file = File::options().read(true).write(true).open(&disk).unwrap();
     file.set_len(bytes + 2 * MEBIBYTE).unwrap();
-    let mut table = [0; 16 + 48 + 2];
-    table[4] = 0x83;
-    table[8..12].copy_from_slice(&((MEBIBYTE / 512) as u32).to_le_bytes());
-    table[12..16].copy_from_slice(&((bytes / 512) as u32).to_le_bytes());
-    table[64..].copy_from_slice(&[0x55, 0xaa]);
-    file.seek(SeekFrom::Start(446)).unwrap();
-    file.write_all(&table).unwrap();
+    let mut table = GPT::new_from(&mut file, SECTOR, [1; 16]).unwrap();
+    table[1] = GPTPartitionEntry {
+        partition_type_guid: LINUX,
+        unique_partition_guid: [2; 16],
+        starting_lba: MEBIBYTE / SECTOR,
+        ending_lba: (MEBIBYTE + bytes) / SECTOR - 1,
+        attribute_bits: 0,
+        partition_name: "root".into(),
+    };
+    table.write_into(&mut file).unwrap();
+    GPT::write_protective_mbr_into(&mut file, SECTOR).unwrap();
     let image = folder.join("cloud.qcow2");
     run(Command::new("qemu-img")
         .args(["convert", "-c", "-O", "qcow2"])
@@ -84,8 +94,14 @@ fn a_cloud_image_lives(world: &World) {
         world.inside(&lab, "box", "hostname; cat /etc/told /root/ran"),
         "box\nby the userran"
     );
-    let size = world.inside(&lab, "box", "df --output=size -BM / | tail -1 | tr -dc 0-9");
-    assert!(size.parse::<u32>().unwrap() > 4500, "{size} MiB");
+    let room = || {
+        let df = "df --output=size -BM / | tail -1 | tr -dc 0-9";
+        let room = world.inside(&lab, "box", df);
+        room.parse::<u32>().unwrap()
+    };
+    assert!((4500..5200).contains(&room()), "{} MiB", room());
+    world.run(&lab, &["resize", "box", "--disk", "+1G"]).ok();
+    assert!(room() > 5500, "{} MiB", room());
 
     // Plain OpenSSH, with the user's own key, as the image's own user.
     let ssh = |command: &str| {
