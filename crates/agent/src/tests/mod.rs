@@ -277,7 +277,7 @@ async fn a_relay_reaches_two_levels_down() {
 #[tokio::test]
 async fn every_operation_of_the_document_is_served() {
     use hyper::service::Service;
-    const LAYER: [&str; 15] = [
+    const LAYER: [&str; 16] = [
         route::LAYER,
         route::SPEC,
         route::UP,
@@ -292,6 +292,7 @@ async fn every_operation_of_the_document_is_served() {
         route::EVENTS,
         route::CONNECT,
         route::CONSOLE,
+        route::RESIZE,
         route::NODE_LOG,
     ];
     let root = tempfile::tempdir().unwrap();
