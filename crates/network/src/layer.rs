@@ -1,7 +1,7 @@
 //! One layer's networks, as they stand.
 
 use crate::plan::{self, Interface, bridge_name, tap_name};
-use crate::{NetworkError, program};
+use crate::{NetworkError, others, program};
 use nestlab_model::{Layer, Network, NetworkName, NodeName};
 use nestlab_sys::namespace::Namespaces;
 use std::fs;
@@ -71,6 +71,9 @@ impl LayerNetwork {
         if !layer.networks.is_empty() {
             let rules = plan::plan(layer, tag, &[]).nft;
             program::nft(inside, &rules, "set the packet rules of the layer").await?;
+            if matches!(this.place, Place::Machine) {
+                others::pass_by(inside).await;
+            }
         }
         for network in &this.networks {
             this.quiet(&bridge_name(tag, &network.name));

@@ -12,6 +12,7 @@ mod gateway;
 mod hosts;
 mod layer;
 mod namespace;
+mod others;
 mod plan;
 mod program;
 
