@@ -13,6 +13,7 @@ pub use truth::*;
 use crate::complete;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
+use nestlab_model::ImageName;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -167,6 +168,41 @@ pub enum ImageVerb {
     /// Make images of the lab that are not there yet
     Build {
         /// Images by name; all that the lab's nodes use if none is given
+        names: Vec<String>,
+    },
+    /// Fetch images: those of the lab that come from elsewhere, or any by name
+    Pull {
+        /// Images by name, of the lab or built in
+        names: Vec<String>,
+        /// Take what publishers have today, and not what `nestlab.lock` says
+        #[arg(long)]
+        upgrade: bool,
+    },
+    /// Take a disk image, a Vagrant box or an archive of a container image in
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Its name in lab files; that of the file if none is given
+        #[arg(long)]
+        name: Option<ImageName>,
+    },
+    /// Write the disk of an image to a file
+    Export {
+        /// The image, by name
+        name: String,
+        /// The new file
+        file: PathBuf,
+    },
+    /// Check whether images are what they were when they were made
+    Verify {
+        /// Images by name; all if none is given
+        names: Vec<String>,
+    },
+    /// Remove images that no lab uses, by name
+    #[command(visible_alias = "remove")]
+    Rm {
+        /// Images by name
+        #[arg(required = true)]
         names: Vec<String>,
     },
     /// Show what an image is made from and where it is

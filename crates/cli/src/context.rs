@@ -4,9 +4,11 @@
 use crate::cli::{Global, When};
 use crate::error::{Code, Error};
 use crate::output;
+use crate::pins::Pins;
 use crate::place::{self, Dirs, Place};
 use nestlab_labfile::{Diagnostic, Loaded, OsFiles, Severity};
-use nestlab_model::Lab;
+use nestlab_model::{ImageName, ImageSpec, Lab};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -86,8 +88,16 @@ impl Context {
         place::find(&self.dirs()?, &self.global)
     }
 
-    /// Reads and checks the lab file; mistakes go to standard error.
+    /// Reads and checks the lab file, with its images as they were pinned; mistakes go to
+    /// standard error.
     pub fn load(&self, file: &Path) -> Result<Lab, Error> {
+        let mut lab = self.load_unpinned(file)?;
+        Pins::beside(file)?.apply(&mut lab.images);
+        Ok(lab)
+    }
+
+    /// The same, as if nothing had been pinned.
+    pub fn load_unpinned(&self, file: &Path) -> Result<Lab, Error> {
         let loaded = self.read(file);
         let least = if self.global.quiet {
             Severity::Error
@@ -96,6 +106,15 @@ impl Context {
         };
         self.show(&loaded, file, least);
         sound(loaded, file)
+    }
+
+    /// The images that every lab can name: those that are built in, and those that were
+    /// imported.
+    pub fn images_without_lab(&self) -> BTreeMap<ImageName, ImageSpec> {
+        let imported = self.dirs().map(|dirs| nestlab_image::imported(&dirs.store));
+        let mut images = imported.unwrap_or_default();
+        images.extend(nestlab_model::builtin_images());
+        images
     }
 
     /// Shows what there is to say about the lab file, from the gravest down to
@@ -116,7 +135,8 @@ impl Context {
     /// Reads the lab file with everything there is to say about it.
     pub fn read(&self, file: &Path) -> Loaded {
         let overrides = self.global.set.iter().cloned().collect();
-        nestlab_labfile::load(&OsFiles, file, &overrides)
+        let images = self.images_without_lab();
+        nestlab_labfile::load_with(&OsFiles, file, &overrides, images)
     }
 
     /// Runs a future to its end on this one thread.

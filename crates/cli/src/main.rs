@@ -12,6 +12,7 @@ mod context;
 mod embedded;
 mod error;
 mod output;
+mod pins;
 mod place;
 #[cfg(test)]
 mod reference;

@@ -1,13 +1,15 @@
 //! Digests of files, remembered: hashing a large file at every start would cost
 //! more than all the rest.
 
-use crate::ImageError;
-use crate::store::Store;
+use crate::{Image, ImageError, Store};
 use nestlab_model::Digest;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// What holes are made of, in bytes.
+const PAGE: usize = 4096;
 
 /// The SHA-256 of a file.
 pub(crate) fn of_file(path: &Path) -> Result<Digest, ImageError> {
@@ -37,7 +39,39 @@ fn hash(path: &Path) -> io::Result<Digest> {
     }
 }
 
+/// The SHA-256 of a file's length and of every page that is not empty, with its place. Holes
+/// cost nothing, and are as good as zeros.
+pub(crate) fn of_content(path: &Path) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    hasher.update(std::fs::metadata(path)?.len().to_le_bytes());
+    nestlab_sys::cow::visit(path, |start, bytes| {
+        for (number, page) in bytes.chunks(PAGE).enumerate() {
+            let at = start + (number * PAGE) as u64;
+            hasher.update(at.to_le_bytes());
+            hasher.update(page);
+        }
+        Ok(())
+    })?;
+    Ok(Digest(hasher.finalize().into()))
+}
+
 impl Store {
+    /// Whether an image is what it was when it was made; `None` where that is not known.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn is_sound(&self, image: &Image) -> Result<Option<bool>, ImageError> {
+        let Some(expected) = image.content else {
+            return Ok(None);
+        };
+        let disk = image.disk.clone();
+        let cannot = format!("read {}", disk.display());
+        let found = tokio::task::spawn_blocking(move || of_content(&disk)).await;
+        let found = found.map_err(io::Error::other).and_then(|found| found);
+        let found = found.map_err(ImageError::io(cannot))?;
+        Ok(Some(found == expected))
+    }
+
     /// The SHA-256 of a file, known again by the file's number, size and time.
     pub(crate) async fn remembered_digest(&self, path: &Path) -> Result<Digest, ImageError> {
         let memo = self.memo(path)?;

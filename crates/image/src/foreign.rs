@@ -1,11 +1,16 @@
 //! Disk images made by others: copied or fetched, checked, understood.
 
 use crate::builder::{Progress, Streams, Work, program};
-use crate::{ImageError, ImageFormat, digest};
+use crate::{ImageError, ImageFormat, Store, digest};
 use nestlab_model::{ByteSize, Digest};
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Time between two looks at how far a download is.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How compressed files begin.
 const COMPRESSED: [(&[u8], &str); 4] = [
@@ -36,51 +41,102 @@ pub(crate) async fn copy_in(
     Ok((copy, format))
 }
 
-/// Fetches a file with curl, going on where an earlier try was cut off.
+/// Fetches a file that must have this digest, going on where an earlier try was cut off.
 pub(crate) async fn fetch(
-    store: &Path,
+    store: &Store,
     url: &str,
     sha256: &Digest,
     scratch: &Path,
     progress: Progress<'_>,
 ) -> Result<PathBuf, ImageError> {
-    let folder = store.join("downloads");
-    std::fs::create_dir_all(&folder)
-        .map_err(ImageError::io(format!("make {}", folder.display())))?;
-    let part = folder.join(sha256.hex());
-    progress(format!("fetching {url}"));
-    let mut command = program("curl");
-    command.args([
-        "--fail",
-        "--location",
-        "--silent",
-        "--show-error",
-        "--retry",
-        "3",
-    ]);
-    command.args([
-        "--proto",
-        "=http,https,file",
-        "--continue-at",
-        "-",
-        "--output",
-    ]);
-    command.arg(&part).arg("--").arg(url);
-    let fetched = Work::start(command, "curl", Streams::None)?
-        .finish(&format!("Cannot fetch {url}"), progress)
-        .await;
-    // A part that is complete already makes curl fail: the checksum tells.
-    let whole = part.exists() && check(&part, url, Some(*sha256)).await.is_ok();
-    if !whole {
-        fetched?;
-        let wrong = check(&part, url, Some(*sha256)).await;
-        // Going on from wrong bytes would never come right.
-        let _ = std::fs::remove_file(&part);
-        wrong?;
+    let part = store.download_path(&sha256.hex())?;
+    if !is_whole(&part, url, sha256).await {
+        let fetched = download(url, &part, progress).await;
+        // A part that is complete already makes curl fail: the checksum tells.
+        if !is_whole(&part, url, sha256).await {
+            fetched?;
+            let wrong = check(&part, url, Some(*sha256)).await;
+            // Going on from wrong bytes would never come right.
+            let _ = std::fs::remove_file(&part);
+            wrong?;
+        }
     }
     let file = scratch.join(sha256.hex());
     std::fs::rename(&part, &file).map_err(ImageError::io(format!("keep {}", part.display())))?;
     Ok(file)
+}
+
+async fn is_whole(part: &Path, url: &str, sha256: &Digest) -> bool {
+    part.exists() && check(part, url, Some(*sha256)).await.is_ok()
+}
+
+/// Fetches a file with curl, going on behind what is there already, and tells how far it is.
+pub(crate) async fn download(
+    url: &str,
+    to: &Path,
+    progress: Progress<'_>,
+) -> Result<(), ImageError> {
+    let mut command = program("curl");
+    command.args(["--fail", "--location", "--silent", "--show-error"]);
+    command.args(["--retry", "3", "--retry-connrefused"]);
+    // Whoever sends nothing for a minute will not.
+    command.args(["--connect-timeout", "30"]);
+    command.args(["--speed-limit", "1", "--speed-time", "60"]);
+    command.args(["--proto", "=http,https,file", "--continue-at", "-"]);
+    let heads = to.with_extension("heads");
+    command.arg("--dump-header").arg(&heads);
+    command.arg("--output").arg(to).arg("--").arg(url);
+    progress(format!("fetching {url}"));
+    let work = Work::start(command, "curl", Streams::None)?;
+    let what = format!("Cannot fetch {url}");
+    let fetched = tokio::select! {
+        fetched = work.finish(&what, progress) => fetched,
+        never = watch(url, to, &heads, progress) => match never {},
+    };
+    let _ = std::fs::remove_file(heads);
+    fetched
+}
+
+/// Tells again and again how much of a file is there.
+async fn watch(url: &str, file: &Path, heads: &Path, progress: Progress<'_>) -> Infallible {
+    let name = url.rsplit('/').next().unwrap_or(url);
+    let mut told = 0;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let have = std::fs::metadata(file).map_or(0, |file| file.len());
+        if have == told {
+            continue;
+        }
+        told = have;
+        let have = ByteSize::bytes(have).as_mib();
+        let total = std::fs::read_to_string(heads).ok();
+        progress(match total.and_then(|heads| length(&heads)) {
+            Some(total) => {
+                let total = ByteSize::bytes(total).as_mib();
+                format!("fetching {name}: {have} of {total} MiB")
+            }
+            None => format!("fetching {name}: {have} MiB"),
+        });
+    }
+}
+
+/// How long the whole file is, by the last answer: of a part, what `Content-Range` says.
+fn length(heads: &str) -> Option<u64> {
+    let mut total = None;
+    for line in heads.lines() {
+        let Some((name, value)) = line.split_once(':') else {
+            // The first line of another answer.
+            total = total.filter(|_| line.trim().is_empty());
+            continue;
+        };
+        let value = value.trim();
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => total = total.or(value.parse().ok()),
+            "content-range" => total = value.rsplit('/').next()?.parse().ok(),
+            _ => {}
+        }
+    }
+    total
 }
 
 pub(crate) async fn check(
@@ -192,5 +248,15 @@ mod tests {
                 .to_string()
                 .contains("another file")
         );
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_last_answer() {
+        let moved = "HTTP/1.1 302 Found\r\nContent-Length: 5\r\n\r\n";
+        let whole = "HTTP/1.1 200 OK\r\ncontent-length: 700\r\n\r\n";
+        let part = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 200-699/700\r\nContent-Length: 500\r\n\r\n";
+        assert_eq!(length(&format!("{moved}{whole}")), Some(700));
+        assert_eq!(length(&format!("{moved}{part}")), Some(700));
+        assert_eq!(length("HTTP/1.1 200 OK\r\n\r\n"), None);
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::builder::{Progress, Streams, Work, mirror, mmdebstrap};
 use crate::workplace::Workplace;
-use crate::{ImageError, digest as hash, foreign};
+use crate::{ImageError, Store, digest as hash, foreign};
 use nestlab_model::{Digest, FileSource, Recipe, RecipeFile};
 use sha2::{Digest as _, Sha256};
 use std::fs::Permissions;
@@ -48,7 +48,7 @@ fn hash_tree(hasher: &mut Sha256, path: &Path) -> Result<(), ImageError> {
 pub(crate) async fn build(
     name: &str,
     recipe: &Recipe,
-    store: &Path,
+    store: &Store,
     scratch: &Path,
     progress: Progress<'_>,
 ) -> Result<PathBuf, ImageError> {
@@ -109,7 +109,7 @@ fn pack_hook(recipe: &Recipe) -> String {
 /// Packs the recipe's own files, each as an archive that unpacks to its place.
 async fn stage_files(
     recipe: &Recipe,
-    store: &Path,
+    store: &Store,
     scratch: &Path,
     progress: Progress<'_>,
 ) -> Result<Vec<PathBuf>, ImageError> {

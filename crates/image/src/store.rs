@@ -12,7 +12,7 @@
 
 use crate::builder::Progress;
 use crate::workplace::{self, Scratch};
-use crate::{ImageError, foreign, oci, recipe};
+use crate::{ImageError, digest, foreign, oci, recipe, vagrant_box};
 use nestlab_model::{ByteSize, Digest, ImageName, ImageSpec};
 use nestlab_sys::lock::FileLock;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,10 @@ pub struct Image {
     /// Whether its file system was made here, and not brought by somebody.
     #[serde(default)]
     pub ours: bool,
+    /// What it holds, by [`Store::is_sound`]'s way to tell; `None` of one that an older
+    /// program made.
+    #[serde(default)]
+    pub content: Option<Digest>,
 }
 
 impl Image {
@@ -81,6 +85,39 @@ impl Made {
             ours: false,
         }
     }
+}
+
+/// What a disk is packed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    None,
+    /// An image for containers.
+    Oci,
+    /// A box of Vagrant's.
+    Box,
+}
+
+fn packing(file: &Path) -> Packing {
+    if vagrant_box::is_one(file) {
+        return Packing::Box;
+    }
+    match oci::is_one(file) {
+        true => Packing::Oci,
+        false => Packing::None,
+    }
+}
+
+async fn unpack(
+    packing: Packing,
+    file: &Path,
+    scratch: &Path,
+    progress: Progress<'_>,
+) -> Result<Made, ImageError> {
+    if packing == Packing::Oci {
+        return Ok(Made::here(oci::convert(file, scratch, progress).await?));
+    }
+    let (disk, format) = vagrant_box::unpack(file, scratch, progress).await?;
+    Ok(Made::elsewhere(disk, format))
 }
 
 /// A folder of images.
@@ -155,6 +192,7 @@ impl Store {
             }
             | ImageSpec::Url { sha256: digest, .. } => Ok(*digest),
             ImageSpec::File { path, sha256: None } => self.remembered_digest(path).await,
+            ImageSpec::Published { url, .. } => Err(not_pinned(url)),
         }
     }
 
@@ -168,24 +206,42 @@ impl Store {
         self.need_room()?;
         match spec {
             ImageSpec::Recipe(recipe) => {
-                let made = recipe::build(name.as_str(), recipe, &self.root, scratch, progress);
+                let made = recipe::build(name.as_str(), recipe, self, scratch, progress);
                 Ok(Made::here(made.await?))
             }
-            ImageSpec::File { path, sha256 } if oci::is_one(path) => {
-                foreign::check(path, &path.display().to_string(), *sha256).await?;
-                Ok(Made::here(oci::convert(path, scratch, progress).await?))
-            }
             ImageSpec::File { path, sha256 } => {
-                let (file, format) = foreign::copy_in(path, *sha256, scratch).await?;
-                Ok(Made::elsewhere(file, format))
+                self.brought(path, *sha256, scratch, progress).await
             }
             ImageSpec::Url { url, sha256 } => {
-                let file = foreign::fetch(self.root(), url, sha256, scratch, progress).await?;
-                if oci::is_one(&file) {
-                    return Ok(Made::here(oci::convert(&file, scratch, progress).await?));
+                let file = foreign::fetch(self, url, sha256, scratch, progress).await?;
+                match packing(&file) {
+                    Packing::None => {
+                        let format = foreign::format_of(&file)?;
+                        Ok(Made::elsewhere(file, format))
+                    }
+                    packing => unpack(packing, &file, scratch, progress).await,
                 }
-                let format = foreign::format_of(&file)?;
+            }
+            ImageSpec::Published { url, .. } => Err(not_pinned(url)),
+        }
+    }
+
+    /// What is made of a file of the user's.
+    async fn brought(
+        &self,
+        path: &Path,
+        sha256: Option<Digest>,
+        scratch: &Path,
+        progress: Progress<'_>,
+    ) -> Result<Made, ImageError> {
+        match packing(path) {
+            Packing::None => {
+                let (file, format) = foreign::copy_in(path, sha256, scratch).await?;
                 Ok(Made::elsewhere(file, format))
+            }
+            packing => {
+                foreign::check(path, &path.display().to_string(), sha256).await?;
+                unpack(packing, path, scratch, progress).await
             }
         }
     }
@@ -200,6 +256,7 @@ impl Store {
         let folder = self.image_folder(&digest);
         let cannot = || format!("keep the image `{name}`");
         let virtual_size = foreign::virtual_size(&file, format)?;
+        let content = digest::of_content(&file).map_err(ImageError::io(cannot()))?;
         std::fs::rename(file, new.path.join(file_name)).map_err(ImageError::io(cannot()))?;
         let image = Image {
             name: name.clone(),
@@ -208,6 +265,7 @@ impl Store {
             format,
             virtual_size,
             ours,
+            content: Some(content),
         };
         let text = serde_json::to_vec_pretty(&image).expect("images are plain data");
         std::fs::write(new.path.join("image.json"), text).map_err(ImageError::io(cannot()))?;
@@ -287,6 +345,14 @@ impl Store {
         Ok(freed)
     }
 
+    /// Where what is being fetched lies until it is whole.
+    pub(crate) fn download_path(&self, name: &str) -> Result<PathBuf, ImageError> {
+        let folder = self.root.join("downloads");
+        std::fs::create_dir_all(&folder)
+            .map_err(ImageError::io(format!("make {}", folder.display())))?;
+        Ok(folder.join(name))
+    }
+
     /// Waits for the lock on a thing that is to be made.
     pub(crate) async fn lock(&self, name: &str) -> Result<FileLock, ImageError> {
         let path = self.root.join("locks").join(name);
@@ -310,6 +376,10 @@ impl Store {
     pub(crate) fn need_room(&self) -> Result<(), ImageError> {
         workplace::need_room(&self.root)
     }
+}
+
+fn not_pinned(url: &str) -> ImageError {
+    ImageError::Unusable(format!("It is not known yet what {url} hashes to"))
 }
 
 fn read_image(folder: &Path) -> Option<Image> {

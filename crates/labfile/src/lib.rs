@@ -29,7 +29,7 @@ mod yaml;
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use files::{FileKind, Files, MemoryFiles, OsFiles};
 
-use nestlab_model::Lab;
+use nestlab_model::{ImageName, ImageSpec, Lab, builtin_images};
 use resolve::Resolver;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,18 @@ impl Loaded {
 /// are those of the file joined to its folder: give an absolute `path` to get
 /// absolute ones.
 pub fn load(source: &dyn Files, path: &Path, overrides: &BTreeMap<String, String>) -> Loaded {
-    let mut resolver = Resolver::new(source);
+    load_with(source, path, overrides, builtin_images())
+}
+
+/// The same, where nodes can name other images besides those that their file defines than
+/// the built-in ones.
+pub fn load_with(
+    source: &dyn Files,
+    path: &Path,
+    overrides: &BTreeMap<String, String>,
+    images: BTreeMap<ImageName, ImageSpec>,
+) -> Loaded {
+    let mut resolver = Resolver::new(source, images);
     let lab = resolver.lab(path, overrides);
     let Resolver {
         mut report, marks, ..

@@ -66,6 +66,8 @@ pub(crate) struct Resolver<'f> {
     parsed: HashMap<PathBuf, Option<Rc<Parsed>>>,
     /// Images that some node uses.
     images: BTreeMap<ImageName, ImageSpec>,
+    /// Images that can be named without being defined.
+    known: BTreeMap<ImageName, ImageSpec>,
     /// The lab files around the current one, for cycles.
     chain: Vec<PathBuf>,
     /// Nodes so far.
@@ -75,9 +77,10 @@ pub(crate) struct Resolver<'f> {
 }
 
 impl<'f> Resolver<'f> {
-    pub fn new(files: &'f dyn Files) -> Self {
+    pub fn new(files: &'f dyn Files, known: BTreeMap<ImageName, ImageSpec>) -> Self {
         Self {
             files,
+            known,
             report: Report::default(),
             marks: Marks::default(),
             parsed: HashMap::new(),

@@ -122,6 +122,25 @@ fn the_sketch_resolves() {
 }
 
 #[test]
+fn a_group_of_none_is_a_group() {
+    let lab = lab(r#"
+name: t
+variables: { n: 0 }
+nodes:
+  a: { image: debian, count: "{{ n }}", quorum: true, networks: [] }
+  b: { image: debian, depends_on: [a], networks: [] }
+"#);
+    let names: Vec<_> = lab
+        .layer
+        .nodes
+        .iter()
+        .map(|node| node.name.to_string())
+        .collect();
+    assert_eq!(names, ["b"]);
+    assert!(lab.layer.nodes[0].depends_on.is_empty());
+}
+
+#[test]
 fn addresses_and_subnets_keep_clear_of_each_other() {
     let lab = lab(r#"
 name: t
@@ -248,6 +267,7 @@ fn soup() -> impl Strategy<Value = String> {
         "image: debian",
         "memory: 2GiB",
         "nested: true",
+        "count: 0",
         "count: 3",
         "count: \"{{ n }}\"",
         "variables: { n: 2 }",

@@ -61,6 +61,7 @@ images:
   both: { path: nestlab.yaml, url: "https://example.com/x" }
   bare: { url: "https://example.com/x" }
   ftp: { url: "ftp://example.com/x", sha256: 12 }
+  sums: { path: nestlab.yaml, checksums: "https://example.com/SHA256SUMS" }
 nodes:
   a:
     image: debian
@@ -74,14 +75,15 @@ nodes:
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
 3:3-7 error[missing-key] An image needs one of `recipe`, `path`, `url` ⟨none of them is here⟩
 4:31-34 error[exclusive-keys] `url` and `path` exclude each other ⟨expected one of `recipe`, `path`, `url`⟩
-5:11-14 error[missing-key] `url` needs `sha256` ⟨what the file must hash to⟩ (`sha256sum FILE` prints it)
+5:11-14 error[missing-key] `url` needs `sha256` or `checksums` ⟨what the file must hash to⟩ (`sha256sum FILE` prints it)
 6:15-36 error[invalid-value] `url` cannot be `ftp://example.com/x` ⟨expected an address that begins with `http://`, `https://`⟩
 6:46-48 error[invalid-value] `sha256` cannot be `12` ⟨expected 64 hexadecimal digits⟩
-11:9-11 error[missing-key] A provisioner needs one of `script`, `inline`, `file` ⟨none of them is here⟩
-12:11-17 error[exclusive-keys] `inline` and `script` exclude each other ⟨expected one of `script`, `inline`, `file`⟩
-13:22-26 error[exclusive-keys] `args` means nothing without `script`
-14:28-35 error[exclusive-keys] `matches` means nothing without `http`
-15:13-27 error[missing-key] A file needs one of `source`, `content` ⟨none of them is here⟩
+7:31-40 error[exclusive-keys] `checksums` says nothing beside `path` (remove one of them)
+12:9-11 error[missing-key] A provisioner needs one of `script`, `inline`, `file` ⟨none of them is here⟩
+13:11-17 error[exclusive-keys] `inline` and `script` exclude each other ⟨expected one of `script`, `inline`, `file`⟩
+14:22-26 error[exclusive-keys] `args` means nothing without `script`
+15:28-35 error[exclusive-keys] `matches` means nothing without `http`
+16:13-27 error[missing-key] A file needs one of `source`, `content` ⟨none of them is here⟩
 "#);
 }
 
@@ -98,7 +100,7 @@ nodes:
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
 4:15-21 error[unknown-image] Unknown image `debain` ⟨neither in `images:` nor built in⟩ (did you mean `debian`?)
-5:15-21 error[unknown-image] Unknown image `fedora` ⟨neither in `images:` nor built in⟩ (known images: `web`, `debian`, `hypervisor`)
+5:15-21 error[unknown-image] Unknown image `fedora` ⟨neither in `images:` nor built in⟩ (known images: `web`, `debian`, `debian-12`, `debian-13`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
 6:26-33 error[foreign-architecture] This machine cannot run an aarch64 guest ⟨expected `x86_64`⟩
 7:26-33 error[foreign-architecture] KVM cannot run an aarch64 guest on this machine ⟨expected `x86_64`⟩
 "#);
@@ -166,6 +168,6 @@ nodes:
   a: { image: debian, count: "{{ servers }}" }
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[("servers", "many")]), @r#"
-4:30-46 error[invalid-value] `count` cannot be `many` ⟨expected a whole number from 1 to 250⟩
+4:30-46 error[invalid-value] `count` cannot be `many` ⟨expected a whole number from 0 to 250⟩
 "#);
 }

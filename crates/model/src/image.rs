@@ -92,6 +92,14 @@ pub enum ImageSpec {
         /// What the file must hash to.
         sha256: Digest,
     },
+    /// One that its publisher replaces now and then. What it hashes to is found out, and
+    /// then it is a [`Self::Url`]: nothing is made from it as it is.
+    Published {
+        /// An http or https address.
+        url: String,
+        /// The address of a file of checksums that names it: `SHA256SUMS` and the like.
+        checksums: String,
+    },
 }
 
 /// A root file system made of Debian packages.
@@ -159,7 +167,8 @@ pub enum FileSource {
     },
 }
 
-/// The recipes that every lab can name without defining them.
+/// The images that every lab can name without defining them: two recipes, and the stock
+/// images of the [catalogue](crate::catalogue) for this processor.
 ///
 /// `debian` and `hypervisor` are the same minimal Debian; the latter carries
 /// what a parent needs on its network, and a runtime for containers. The inner QEMU comes
@@ -176,6 +185,7 @@ pub fn builtin_images() -> BTreeMap<ImageName, ImageSpec> {
         let name = ImageName::new(name).expect("built-in image names are valid");
         (name, ImageSpec::Recipe(recipe))
     })
+    .chain(crate::catalogue(std::env::consts::ARCH))
     .collect()
 }
 

@@ -5,6 +5,7 @@
 //! them, `api` carries them from one level to the next.
 
 pub mod bench;
+mod catalogue;
 mod changes;
 pub mod doctor;
 mod event;
@@ -18,6 +19,7 @@ mod provision;
 mod size;
 mod state;
 
+pub use catalogue::catalogue;
 pub use changes::Changes;
 pub use event::{Event, EventKind, LogStream};
 pub use image::{

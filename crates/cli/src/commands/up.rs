@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
         };
     }
     let file = place.existing_file()?.to_owned();
-    let lab = context.load(&file)?;
+    let mut lab = context.load(&file)?;
     check_paths(&lab.layer, &args.paths)?;
     let record = place.register(lab.name.as_str())?;
     if args.starter.is_some() && !context.global.json {
@@ -36,7 +36,10 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
     if args.no_wait {
         return in_background(context, &place, &record, &args);
     }
-    context.block_on(bring_up(context, &place, &record, Some(lab), &args))
+    context.block_on(async {
+        super::image::pin(context, &file, &mut lab.images).await?;
+        bring_up(context, &place, &record, Some(lab), &args).await
+    })
 }
 
 /// The lab of a starter, in a folder of its own.

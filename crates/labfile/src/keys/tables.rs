@@ -66,7 +66,8 @@ pub(crate) static LAB: Object = Object {
             "images",
             Map("NAME", &Shape::Object(&IMAGE)),
             "",
-            "Images of this lab. `debian` and `hypervisor` are built in.",
+            "Images of this lab. `debian`, `hypervisor` and stock cloud images such as \
+             `ubuntu-24.04` are built in.",
         ),
         key(
             "networks",
@@ -131,9 +132,9 @@ pub(crate) static NODE: Object = Object {
         ),
         key(
             "count",
-            Integer(1, MAX_COUNT),
+            Integer(0, MAX_COUNT),
             "",
-            "Makes a group of so many equal nodes.",
+            "Makes a group of so many equal nodes; none with 0.",
         ),
         key(
             "cpus",
@@ -463,7 +464,14 @@ pub(crate) static IMAGE: Object = Object {
             "sha256",
             Digest,
             "",
-            "What the file must hash to; required with `url`.",
+            "What the file must hash to; it or `checksums` is required with `url`.",
+        ),
+        key(
+            "checksums",
+            Url,
+            "",
+            "The publisher's file of checksums for `url`, as `SHA256SUMS` or `SHA512SUMS`. What it \
+             says first is kept in `nestlab.lock`; `nestlab image pull --upgrade` asks again.",
         ),
     ],
 };

@@ -8,9 +8,7 @@ use crate::limits::{MAX_SCRIPT, MIN_DISK};
 use crate::report::{Problem, did_you_mean, list};
 use crate::template::Scope;
 use crate::yaml::Tree;
-use nestlab_model::{
-    ByteSize, Digest, FileSource, ImageName, ImageSpec, Recipe, RecipeFile, builtin_images,
-};
+use nestlab_model::{ByteSize, Digest, FileSource, ImageName, ImageSpec, Recipe, RecipeFile};
 use std::collections::BTreeMap;
 
 const WEB: &[&str] = &["http://", "https://"];
@@ -51,14 +49,39 @@ impl Resolver<'_> {
                     sha256: digest,
                 })
             }
-            _ => {
-                let url = self.reader(scope).url(fields.get("url")?, "url", WEB);
-                self.needs_digest(fields);
-                url.zip(digest)
-                    .map(|(url, sha256)| ImageSpec::Url { url, sha256 })
-            }
+            _ => self.fetched(fields, digest, scope),
         };
+        self.no_checksums(fields);
         spec.filter(|_| sound)
+    }
+
+    /// An image with a `url:`.
+    fn fetched(
+        &mut self,
+        fields: &Fields<'_>,
+        digest: Option<Digest>,
+        scope: &Scope,
+    ) -> Option<ImageSpec> {
+        let url = self.reader(scope).url(fields.get("url")?, "url", WEB);
+        if let Some(tree) = fields.get("checksums").filter(|_| digest.is_none()) {
+            let checksums = self.reader(scope).url(tree, "checksums", WEB)?;
+            return url.map(|url| ImageSpec::Published { url, checksums });
+        }
+        self.needs_digest(fields, "`url` needs `sha256` or `checksums`");
+        url.zip(digest)
+            .map(|(url, sha256)| ImageSpec::Url { url, sha256 })
+    }
+
+    /// `checksums:` where it has no say.
+    fn no_checksums(&mut self, fields: &Fields<'_>) {
+        let beside = ["sha256", "recipe", "path"];
+        let beside = beside.into_iter().find(|key| fields.get(key).is_some());
+        if let (Some(beside), Some(_)) = (beside, fields.get("checksums")) {
+            let mark = fields.key_mark("checksums");
+            let message = format!("`checksums` says nothing beside `{beside}`");
+            let problem = Problem::error("exclusive-keys", mark, message);
+            self.report.add(problem.hint("remove one of them"));
+        }
     }
 
     fn digest(&mut self, tree: &Tree, scope: &Scope) -> Option<Digest> {
@@ -69,10 +92,10 @@ impl Resolver<'_> {
     }
 
     /// What is fetched must be known beforehand.
-    fn needs_digest(&mut self, fields: &Fields<'_>) {
+    fn needs_digest(&mut self, fields: &Fields<'_>, message: &str) {
         if fields.get("sha256").is_none() {
             let mark = fields.key_mark("url");
-            let problem = Problem::error("missing-key", mark, "`url` needs `sha256`");
+            let problem = Problem::error("missing-key", mark, message);
             let hint = "`sha256sum FILE` prints it";
             self.report
                 .add(problem.label("what the file must hash to").hint(hint));
@@ -134,7 +157,7 @@ impl Resolver<'_> {
                 let digest = fields
                     .get("sha256")
                     .and_then(|tree| self.digest(tree, scope));
-                self.needs_digest(&fields);
+                self.needs_digest(&fields, "`url` needs `sha256`");
                 url.zip(digest)
                     .map(|(url, sha256)| FileSource::Url { url, sha256 })
             }
@@ -193,16 +216,15 @@ impl Resolver<'_> {
     pub(super) fn image(&mut self, unit: &Unit, tree: &Tree, scope: &Scope) -> Option<ImageName> {
         let text = self.reader(scope).text(tree, "image")?;
         let name = ImageName::new(&*text).ok();
-        let builtin = builtin_images();
         let found = name.as_ref().and_then(|name| match unit.images.get(name) {
             Some(own) => Some(own.clone()),
-            None => builtin.get(name).cloned().map(Some),
+            None => self.known.get(name).cloned().map(Some),
         });
         let (Some(name), Some(spec)) = (name, found) else {
             let known = || {
                 unit.images
                     .keys()
-                    .chain(builtin.keys())
+                    .chain(self.known.keys())
                     .map(ImageName::as_str)
             };
             let hint = did_you_mean(&text, known())

@@ -106,7 +106,7 @@ impl Resolver<'_> {
                 // A group of unknown size still has a first node to check.
                 let count = self
                     .reader(&site.scope)
-                    .integer(tree, "count", 1, MAX_COUNT);
+                    .integer(tree, "count", 0, MAX_COUNT);
                 Some(count.unwrap_or(1))
             }
             None => None,
@@ -162,7 +162,7 @@ impl Resolver<'_> {
             .boolean(tree, "quorum")
             .unwrap_or(false);
         let count = count.unwrap_or(1);
-        if votes && count.is_multiple_of(2) {
+        if votes && count > 0 && count.is_multiple_of(2) {
             let mark = fields.get("count").map_or(tree.mark, |tree| tree.mark);
             let message = format!("Group `{base}` votes with an even number of nodes, {count}");
             let lost = (count - 1) / 2;
