@@ -6,11 +6,13 @@
 //! says, because building them takes minutes.
 
 mod host;
+mod publisher;
 mod run;
 mod story;
 mod world;
 
 pub use host::HostSnapshot;
+pub use publisher::Publisher;
 pub use run::{Done, Running};
 pub use story::nested_story;
 pub use world::World;
