@@ -73,3 +73,10 @@ fn consul_servers_know_each_other() {
     assert!(script.starts_with("#!/bin/sh"));
     assert_eq!(args, &["consul-2", "10.10.10.12", "3"]);
 }
+
+#[test]
+fn the_playground_loads_with_and_without_a_machine_inside() {
+    assert_eq!(check("playground", &[]).layer.walk().len(), 2);
+    let more = check("playground", &[("inner_machines", "2")]);
+    assert_eq!(more.layer.walk().len(), 4);
+}
