@@ -140,6 +140,8 @@ pub enum Verb {
     Port,
     /// Print what OpenSSH, scp, rsync and Ansible need to reach nodes
     SshConfig(SshConfigArgs),
+    /// Print an inventory for Ansible, whose hosts are reached by ssh
+    Inventory(SshConfigArgs),
     /// Connect standard input and output to a port in a node
     Connect(ConnectArgs),
     /// Work with images

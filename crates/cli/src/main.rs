@@ -70,6 +70,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
         Verb::Port => commands::port::run(context),
         Verb::Connect(args) => commands::connect::run(context, args),
         Verb::SshConfig(args) => commands::ssh_config::run(context, args),
+        Verb::Inventory(args) => commands::inventory::run(context, args),
         Verb::Image(args) => commands::image::run(context, args.verb),
         Verb::Schema => commands::describe::schema(context),
         Verb::ApiDescription => commands::describe::api(context),

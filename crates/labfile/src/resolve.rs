@@ -2,6 +2,7 @@
 //! lab files. What can be judged from the finished lab alone is left to
 //! `checks`.
 
+mod ansible;
 mod container;
 mod dependencies;
 mod endpoints;
@@ -25,7 +26,7 @@ use crate::template::Scope;
 use crate::value::Reader;
 use crate::yaml::{self, Tree, Value};
 use ipnet::Ipv4Net;
-use nestlab_model::{ImageName, ImageSpec, Lab, LabName, NodePath};
+use nestlab_model::{ImageName, ImageSpec, Lab, LabName, NodePath, Playbook};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -70,6 +71,8 @@ pub(crate) struct Resolver<'f> {
     known: BTreeMap<ImageName, ImageSpec>,
     /// The lab files around the current one, for cycles.
     chain: Vec<PathBuf>,
+    /// What Ansible is to do.
+    playbooks: Vec<Playbook>,
     /// Nodes so far.
     nodes: usize,
     /// Subnets written anywhere in the lab: automatic ones keep clear of them.
@@ -86,6 +89,7 @@ impl<'f> Resolver<'f> {
             parsed: HashMap::new(),
             images: BTreeMap::new(),
             chain: Vec::new(),
+            playbooks: Vec::new(),
             nodes: 0,
             written: Vec::new(),
         }
@@ -136,6 +140,7 @@ impl<'f> Resolver<'f> {
             images: std::mem::take(&mut self.images),
             layer,
             templates,
+            playbooks: std::mem::take(&mut self.playbooks),
         })
     }
 

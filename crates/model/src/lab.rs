@@ -3,7 +3,7 @@
 
 use crate::{
     ByteSize, FileCopy, ImageName, ImageSpec, LabName, Mac, NetworkName, NodeName, NodePath,
-    PortForward, Probe, Provisioner,
+    Playbook, PortForward, Probe, Provisioner,
 };
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub struct Lab {
     pub layer: Layer,
     /// Whether machines may start from templates.
     pub templates: bool,
+    /// What Ansible does once the tree is up, in the order of the file.
+    pub playbooks: Vec<Playbook>,
 }
 
 /// The networks and nodes that live in one place: on the host, or inside a node.

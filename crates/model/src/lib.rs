@@ -33,6 +33,8 @@ pub use mac::Mac;
 pub use name::{ImageName, LabName, NameError, NetworkName, NodeName};
 pub use path::{NodePath, ParsePathError};
 pub use port::{ParsePortError, PortForward, Protocol};
-pub use provision::{FileCopy, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy};
+pub use provision::{
+    FileCopy, Playbook, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy,
+};
 pub use size::{ByteSize, ParseSizeError};
 pub use state::{LayerStatus, NodeState, NodeStatus, Stage};

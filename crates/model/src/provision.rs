@@ -1,8 +1,9 @@
 //! What is done to a node once it answers, and how one knows that it is ready.
 
-use crate::FileSource;
+use crate::{FileSource, NodePath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A step that sets a node up.
@@ -43,6 +44,28 @@ pub enum ProvisionAction {
     },
     /// Copies a file or folder in.
     File(FileCopy),
+}
+
+/// A playbook that Ansible applies to one node. It runs where the lab file is, once the
+/// whole tree is up, and is therefore no step of the node's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Playbook {
+    /// The node.
+    pub node: NodePath,
+    /// What messages call the step.
+    pub name: String,
+    /// When it runs.
+    pub run: RunPolicy,
+    /// The file.
+    pub file: PathBuf,
+    /// Groups of the inventory that the node belongs to, beside its own.
+    pub groups: Vec<String>,
+    /// Variables beside those of the inventory.
+    pub extra_vars: BTreeMap<String, String>,
+    /// Further arguments of `ansible-playbook`.
+    pub args: Vec<String>,
+    /// Environment of `ansible-playbook`.
+    pub env: BTreeMap<String, String>,
 }
 
 /// A file or folder copied into a node.

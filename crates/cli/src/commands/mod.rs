@@ -1,5 +1,6 @@
 //! One file per verb: it calls a level's API and renders what comes back.
 
+pub mod ansible;
 pub mod bench;
 pub mod compare;
 pub mod connect;
@@ -13,6 +14,7 @@ pub mod fork;
 pub mod halt;
 pub mod image;
 pub mod init;
+pub mod inventory;
 pub mod logs;
 pub mod ls;
 pub mod net;

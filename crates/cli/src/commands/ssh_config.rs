@@ -41,6 +41,23 @@ pub fn run(context: &Context, args: SshConfigArgs) -> Result<u8, Error> {
 }
 
 async fn configure(context: &Context, args: SshConfigArgs) -> Result<u8, Error> {
+    let reached = reach(context, &args).await?;
+    output::data(&reached.config);
+    Ok(0)
+}
+
+/// What ssh can reach, and how.
+pub struct Reached {
+    /// As ssh_config(5) has it.
+    pub config: String,
+    /// The nodes in it, by its own names for them.
+    pub nodes: Vec<NodePath>,
+    /// Where files for ssh are kept.
+    pub folder: PathBuf,
+}
+
+/// Lets the lab's key into all nodes that are meant and have an ssh server.
+pub async fn reach(context: &Context, args: &SshConfigArgs) -> Result<Reached, Error> {
     let place = context.place()?;
     let record = place.known()?;
     let client = super::client(context).await?;
@@ -53,6 +70,7 @@ async fn configure(context: &Context, args: SshConfigArgs) -> Result<u8, Error> 
         node.state == NodeState::Ready && (args.paths.is_empty() || args.paths.contains(&node.path))
     };
     let (mut known, mut config) = (String::new(), String::new());
+    let mut nodes = Vec::new();
     for node in report.status.walk().into_iter().filter(meant) {
         let host_keys = introduce(&client, &node.path, &keys, args.user.as_deref()).await?;
         if host_keys.is_empty() {
@@ -71,6 +89,7 @@ async fn configure(context: &Context, args: SshConfigArgs) -> Result<u8, Error> 
             &keys,
             args.user.as_deref(),
         )?);
+        nodes.push(node.path.clone());
     }
     let cannot = |error| {
         Error::caused(
@@ -79,12 +98,15 @@ async fn configure(context: &Context, args: SshConfigArgs) -> Result<u8, Error> 
         )
     };
     fs::write(&keys.known_hosts, known).map_err(cannot)?;
-    output::data(&config);
-    Ok(0)
+    Ok(Reached {
+        config,
+        nodes,
+        folder: place.dirs.lab_state(&record.id).join("ssh"),
+    })
 }
 
-/// How ssh calls a node: scp(1) would take a name with a slash for a file.
-fn host(path: &NodePath) -> String {
+/// How ssh and Ansible call a node: scp(1) would take a name with a slash for a file.
+pub fn host(path: &NodePath) -> String {
     path.to_string().replace('/', ".")
 }
 

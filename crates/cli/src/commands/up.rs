@@ -1,5 +1,6 @@
 //! `nestlab up`: makes the lab as its file says.
 
+use super::ansible::Plays;
 use super::{doctor, operation};
 use crate::cli::UpArgs;
 use crate::context::Context;
@@ -28,6 +29,7 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
     let file = place.existing_file()?.to_owned();
     let mut lab = context.load(&file)?;
     check_paths(&lab.layer, &args.paths)?;
+    let plays = Plays::of(&lab, &args)?;
     let record = place.register(lab.name.as_str())?;
     if args.starter.is_some() && !context.global.json {
         // Before anything can go wrong: without it nobody would know what to destroy.
@@ -38,7 +40,11 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
     }
     context.block_on(async {
         super::image::pin(context, &file, &mut lab.images).await?;
-        bring_up(context, &place, &record, Some(lab), &args).await
+        let layer = lab.layer.clone();
+        let done = bring_up(context, &place, &record, Some(lab), &args).await?;
+        let client = place.client(&record);
+        plays.run(context, &place, &record, &layer, &client).await?;
+        Ok(done)
     })
 }
 

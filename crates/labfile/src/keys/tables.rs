@@ -354,7 +354,7 @@ pub(crate) static CLOUD_INIT: Object = Object {
 
 pub(crate) static PROVISION: Object = Object {
     name: "provisioner",
-    doc: "A step that sets a node up: one of `script`, `inline` and `file`.",
+    doc: "A step that sets a node up: one of `script`, `inline`, `file` and `ansible`.",
     keys: &[
         key(
             "script",
@@ -371,6 +371,13 @@ pub(crate) static PROVISION: Object = Object {
             "A file or folder to copy in at this point.",
         ),
         key(
+            "ansible",
+            Shape::Object(&ANSIBLE),
+            "",
+            "A playbook that Ansible on this machine applies once the whole lab is up. The node needs \
+             Python, and no ssh.",
+        ),
+        key(
             "name",
             Text,
             "the script's file name",
@@ -383,6 +390,37 @@ pub(crate) static PROVISION: Object = Object {
             "Until it has succeeded once, at every `up`, or only when asked for.",
         ),
         key("env", TEXTS, "", "Environment beside the node's own."),
+    ],
+};
+
+pub(crate) static ANSIBLE: Object = Object {
+    name: "playbook",
+    doc: "What Ansible applies to a node. Nodes with the same playbook, variables and arguments are \
+          taken together, in one run.",
+    keys: &[
+        required(
+            "playbook",
+            Path,
+            "The file; a relative path starts at the lab file.",
+        ),
+        key(
+            "groups",
+            List(&Text),
+            "",
+            "Groups of the inventory that the node belongs to, beside that of its name without number.",
+        ),
+        key(
+            "extra_vars",
+            TEXTS,
+            "",
+            "Variables, as `--extra-vars` gives them.",
+        ),
+        key(
+            "args",
+            List(&Text),
+            "",
+            "Further arguments of `ansible-playbook`, such as `--tags=web`.",
+        ),
     ],
 };
 

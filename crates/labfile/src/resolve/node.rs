@@ -73,7 +73,7 @@ impl Resolver<'_> {
                 None => BTreeMap::new(),
             },
             provision: match fields.get("provision") {
-                Some(tree) => self.provision(unit, tree, scope),
+                Some(tree) => self.provision(unit, tree, site),
                 None => Vec::new(),
             },
             ready: match fields.get("ready") {

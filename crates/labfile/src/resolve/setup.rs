@@ -1,13 +1,15 @@
 //! What is done to a node once it runs: files, provisioners, the probe.
 
 use super::paths::Want;
-use super::{Resolver, Unit};
+use super::{Resolver, Site, Unit};
 use crate::fields::Fields;
 use crate::keys::{CLOUD_INIT, FILE, PROBE, PROVISION};
 use crate::report::{Mark, Problem};
 use crate::template::Scope;
 use crate::yaml::Tree;
-use nestlab_model::{FileCopy, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy};
+use nestlab_model::{
+    FileCopy, Playbook, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -53,19 +55,14 @@ impl Resolver<'_> {
         })
     }
 
-    pub(super) fn provision(
-        &mut self,
-        unit: &Unit,
-        tree: &Tree,
-        scope: &Scope,
-    ) -> Vec<Provisioner> {
+    pub(super) fn provision(&mut self, unit: &Unit, tree: &Tree, site: &Site) -> Vec<Provisioner> {
         let items = self
-            .reader(scope)
+            .reader(&site.scope)
             .list(tree, "provision")
             .unwrap_or_default();
         let mut steps: Vec<Provisioner> = Vec::new();
         for (position, item) in items.iter().enumerate() {
-            let Some(mut step) = self.step(unit, item, position, scope) else {
+            let Some(mut step) = self.step(unit, item, position, site) else {
                 continue;
             };
             // A record of what has run is kept by name.
@@ -77,33 +74,43 @@ impl Resolver<'_> {
         steps
     }
 
+    /// `None` of what is wrong, and of a playbook: that is no step of the node's own.
     fn step(
         &mut self,
         unit: &Unit,
         tree: &Tree,
         position: usize,
-        scope: &Scope,
+        site: &Site,
     ) -> Option<Provisioner> {
+        let scope = &site.scope;
         let fields = Fields::read(tree, &PROVISION, tree.mark, &mut self.report)?;
-        let action = self.action(unit, &fields, position, scope);
+        let kinds = ["script", "inline", "file", "ansible"];
+        let kind = fields.one_of(&kinds, &mut self.report);
+        let action = match kind {
+            Some("ansible") | None => None,
+            Some(kind) => self.action(unit, &fields, kind, position, scope),
+        };
         fields.only_with("args", "script", &mut self.report);
         let name = match fields.get("name") {
             Some(tree) => Some(self.reader(scope).text(tree, "name")?),
             None => None,
         };
-        let runs = [
-            ("once", RunPolicy::Once),
-            ("always", RunPolicy::Always),
-            ("never", RunPolicy::Never),
-        ];
-        let run = match fields.get("run") {
-            Some(tree) => self.reader(scope).choice(tree, "run", &runs),
-            None => Some(RunPolicy::Once),
-        };
+        let run = self.run_policy(&fields, scope);
         let env = match fields.get("env") {
             Some(tree) => self.reader(scope).env(tree, "env"),
             None => BTreeMap::new(),
         };
+        if kind == Some("ansible") {
+            let playbook = self.playbook(unit, &fields, site)?;
+            let name = name.unwrap_or(playbook.name);
+            self.playbooks.push(Playbook {
+                name,
+                run: run?,
+                env,
+                ..playbook
+            });
+            return None;
+        }
         let (action, default) = action?;
         Some(Provisioner {
             name: name.unwrap_or(default),
@@ -113,15 +120,28 @@ impl Resolver<'_> {
         })
     }
 
+    fn run_policy(&mut self, fields: &Fields<'_>, scope: &Scope) -> Option<RunPolicy> {
+        let runs = [
+            ("once", RunPolicy::Once),
+            ("always", RunPolicy::Always),
+            ("never", RunPolicy::Never),
+        ];
+        match fields.get("run") {
+            Some(tree) => self.reader(scope).choice(tree, "run", &runs),
+            None => Some(RunPolicy::Once),
+        }
+    }
+
     /// What a step does, and what it is called by default.
     fn action(
         &mut self,
         unit: &Unit,
         fields: &Fields<'_>,
+        kind: &str,
         position: usize,
         scope: &Scope,
     ) -> Option<(ProvisionAction, String)> {
-        match fields.one_of(&["script", "inline", "file"], &mut self.report)? {
+        match kind {
             "script" => {
                 let script = self.script(unit, fields.get("script")?, scope);
                 let args = match fields.get("args") {
