@@ -79,8 +79,8 @@ nodes:
 6:15-36 error[invalid-value] `url` cannot be `ftp://example.com/x` ⟨expected an address that begins with `http://`, `https://`⟩
 6:46-48 error[invalid-value] `sha256` cannot be `12` ⟨expected 64 hexadecimal digits⟩
 7:31-40 error[exclusive-keys] `checksums` says nothing beside `path` (remove one of them)
-12:9-11 error[missing-key] A provisioner needs one of `script`, `inline`, `file` ⟨none of them is here⟩
-13:11-17 error[exclusive-keys] `inline` and `script` exclude each other ⟨expected one of `script`, `inline`, `file`⟩
+12:9-11 error[missing-key] A provisioner needs one of `script`, `inline`, `file`, `ansible` ⟨none of them is here⟩
+13:11-17 error[exclusive-keys] `inline` and `script` exclude each other ⟨expected one of `script`, `inline`, `file`, `ansible`⟩
 14:22-26 error[exclusive-keys] `args` means nothing without `script`
 15:28-35 error[exclusive-keys] `matches` means nothing without `http`
 16:13-27 error[missing-key] A file needs one of `source`, `content` ⟨none of them is here⟩
