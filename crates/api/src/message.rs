@@ -121,6 +121,17 @@ pub enum ProvisionChoice {
     None,
     /// All but those that never run, even if they have run already.
     Force,
+    /// Those of these names, even if they have run already or never run, and those
+    /// of these kinds (`shell`, `file`) that may run. Without any: all is set up
+    /// again but for provisioners.
+    Only(Vec<String>),
+}
+
+impl ProvisionChoice {
+    /// Whether a node that is ready is set up again for it.
+    pub fn is_order(&self) -> bool {
+        matches!(self, Self::Force | Self::Only(_))
+    }
 }
 
 /// `POST /v1/halt` and `POST /v1/destroy`.

@@ -3,6 +3,7 @@
 
 use crate::cli::{Global, When};
 use crate::error::{Code, Error};
+use crate::machine;
 use crate::output;
 use crate::pins::Pins;
 use crate::place::{self, Dirs, Place};
@@ -27,6 +28,7 @@ impl Context {
     pub fn new(global: Global) -> Self {
         let quiet_env = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = match global.color {
+            _ if global.no_color || global.machine_readable => false,
             When::Always => true,
             When::Never => false,
             When::Auto => !quiet_env && std::io::stderr().is_terminal(),
@@ -43,6 +45,7 @@ impl Context {
     /// Whether standard output takes colours.
     pub fn color_out(&self) -> bool {
         match self.global.color {
+            _ if self.global.no_color => false,
             When::Always => true,
             When::Never => false,
             When::Auto => {
@@ -54,13 +57,18 @@ impl Context {
 
     /// Says something, unless told to be quiet.
     pub fn say(&self, text: &str) {
-        if !self.global.quiet {
+        if self.global.machine_readable {
+            machine::ui("", "info", text);
+        } else if !self.global.quiet {
             output::say(text);
         }
     }
 
     /// Says something that must not be missed.
     pub fn warn(&self, text: &str) {
+        if self.global.machine_readable {
+            return machine::ui("", "warn", text);
+        }
         output::say(&format!(
             "{}: {}",
             self.paint("1;33", "warning"),
@@ -74,8 +82,28 @@ impl Context {
             output::json_line(&error.json());
         }
         let text = error.render(&self.paint("1;31", "error"), &self.paint("1;32", "hint"));
+        if self.global.machine_readable {
+            let words = text.trim_start_matches("error: ").trim_end();
+            machine::ui("", "error", words);
+            machine::line("", "error-exit", &[error.kind(), words]);
+            return ExitCode::from(error.exit());
+        }
         output::say(text.trim_end());
         ExitCode::from(error.exit())
+    }
+
+    /// What a Vagrantfile is read for, if that was said.
+    pub fn provider(&self) -> Option<String> {
+        let variable = || std::env::var(machine::PROVIDER_VARIABLE).ok();
+        let given = self.global.provider.clone().or_else(variable);
+        given.filter(|name| !name.is_empty())
+    }
+
+    /// The image that a box's name means here; that name, if it is none of a box's.
+    pub fn image_of_box(&self, name: &str) -> String {
+        let mut aliases = self.global.box_alias.iter().rev();
+        let alias = aliases.find(|(alias, _)| alias == name);
+        alias.map_or_else(|| name.to_owned(), |(_, image)| image.clone())
     }
 
     /// The folders of this machine.
@@ -126,8 +154,11 @@ impl Context {
             diagnostics: loaded.diagnostics.iter().filter(grave).cloned().collect(),
             sources: loaded.sources.clone(),
         };
+        let base = file.parent().unwrap_or(file);
+        if self.global.machine_readable {
+            return tell_machines(&shown, base);
+        }
         if !shown.diagnostics.is_empty() {
-            let base = file.parent().unwrap_or(file);
             output::say(shown.render(base, self.color).trim_end());
         }
     }
@@ -149,6 +180,23 @@ impl Context {
         // A read of standard input may never end: it is not waited for.
         runtime.shutdown_background();
         result
+    }
+}
+
+/// Diagnostics, a line each, for scripts that read Vagrant's.
+fn tell_machines(loaded: &Loaded, base: &Path) {
+    for diagnostic in &loaded.diagnostics {
+        let level = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warn",
+            Severity::Note => "info",
+        };
+        let alone = Loaded {
+            lab: None,
+            diagnostics: vec![diagnostic.clone()],
+            sources: loaded.sources.clone(),
+        };
+        machine::ui("", level, alone.render(base, false).trim_end());
     }
 }
 

@@ -45,6 +45,16 @@ pub enum ProvisionAction {
     File(FileCopy),
 }
 
+impl ProvisionAction {
+    /// What steps of its kind are called together.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Shell { .. } => "shell",
+            Self::File(_) => "file",
+        }
+    }
+}
+
 /// A file or folder copied into a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileCopy {

@@ -7,8 +7,8 @@
 use crate::cli::SshConfigArgs;
 use crate::context::Context;
 use crate::error::{Code, Error};
-use crate::output;
 use crate::place::{Place, Record, private_dir};
+use crate::{machine, output};
 use nestlab_api::client::Client;
 use nestlab_api::message::ExecRequest;
 use nestlab_model::{NodePath, NodeState, NodeStatus};
@@ -64,13 +64,11 @@ async fn configure(context: &Context, args: SshConfigArgs) -> Result<u8, Error> 
         }
         let alias = format!("nestlab-{}-{}", record.id, host(&node.path));
         known.extend(host_keys.iter().map(|key| format!("{alias} {key}\n")));
-        config.push_str(&entry(
-            record,
-            &node.path,
-            &alias,
-            &keys,
-            args.user.as_deref(),
-        )?);
+        let entry = entry(record, &node.path, &alias, &keys, args.user.as_deref())?;
+        if context.global.machine_readable {
+            machine::line(&node.path.to_string(), "ssh-config", &[&entry]);
+        }
+        config.push_str(&entry);
     }
     let cannot = |error| {
         Error::caused(
@@ -79,7 +77,9 @@ async fn configure(context: &Context, args: SshConfigArgs) -> Result<u8, Error> 
         )
     };
     fs::write(&keys.known_hosts, known).map_err(cannot)?;
-    output::data(&config);
+    if !context.global.machine_readable {
+        output::data(&config);
+    }
     Ok(0)
 }
 
