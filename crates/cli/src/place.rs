@@ -1,14 +1,16 @@
 //! Where a lab is: its file, its record, its folders and its socket.
 //!
-//! A lab is named by its file (found upwards from here) or, wherever the file
+//! A lab is named by its file (found upwards from here, `search`) or, wherever the file
 //! went, by its name. The record in the state folder binds the two to a random
 //! id, which names everything that the lab makes on this machine.
 
 mod dirs;
 mod record;
+mod search;
 
 pub use dirs::{Dirs, existing, private_dir};
 pub use record::Record;
+pub use search::Habits;
 
 use crate::cli::Global;
 use crate::error::{Code, Error};
@@ -16,9 +18,6 @@ use nestlab_api::client::Client;
 use record::{RECORD_VERSION, now, random_id};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The names a lab file may have.
-const FILE_NAMES: [&str; 2] = ["nestlab.yaml", "nestlab.yml"];
 
 /// Names the lab that is meant where no option does.
 pub const LAB_VARIABLE: &str = "NESTLAB_LAB";
@@ -70,7 +69,12 @@ impl Place {
         let ours = self.record.as_ref().map(|record| record.id.clone());
         let ours = records
             .iter()
-            .find(|r| Some(&r.id) == ours.as_ref() || r.is_of(&self.file));
+            .find(|r| Some(&r.id) == ours.as_ref() || r.is_of(&self.file))
+            .or_else(|| {
+                records
+                    .iter()
+                    .find(|r| r.name == name && self.comes_after(r))
+            });
         let clash = records
             .iter()
             .find(|r| r.name == name && Some(&r.id) != ours.map(|o| &o.id));
@@ -90,6 +94,16 @@ impl Place {
         }
         self.record = Some(record.clone());
         Ok(record)
+    }
+
+    /// Whether the lab was one of a Vagrantfile that lies beside its file now: it has been
+    /// converted, and goes on.
+    fn comes_after(&self, other: &Record) -> bool {
+        let habits = Habits::from_env();
+        other.fork_of.is_none()
+            && habits.is_vagrantfile(&other.file)
+            && !habits.is_vagrantfile(&self.file)
+            && other.file.parent() == self.file.parent()
     }
 
     /// Makes records for so many forks of the lab: named as wished, with a number
@@ -181,6 +195,10 @@ pub fn find(dirs: &Dirs, global: &Global) -> Result<Place, Error> {
         .directory
         .clone()
         .unwrap_or_else(|| PathBuf::from("."));
+    let mut habits = Habits::from_env();
+    if global.directory.is_some() {
+        habits.folder = None;
+    }
     let from_variable = || match (&global.file, &global.directory) {
         (None, None) => std::env::var(LAB_VARIABLE).ok(),
         _ => None,
@@ -193,7 +211,7 @@ pub fn find(dirs: &Dirs, global: &Global) -> Result<Place, Error> {
     let file = match (&global.file, &named) {
         (Some(file), _) => canonical(&start.join(file))?,
         (None, Some(record)) => record.file.clone(),
-        (None, None) => search(&start)?,
+        (None, None) => search::lab_file(&start, &habits)?,
     };
     let record = named.or_else(|| {
         dirs.records()
@@ -248,21 +266,6 @@ fn by_name(dirs: &Dirs, name: &str) -> Result<Record, Error> {
         )
         .hint(hint)
     })
-}
-
-/// The lab file of a folder or of one above it.
-fn search(start: &Path) -> Result<PathBuf, Error> {
-    let folder = canonical(start)?;
-    let candidates = folder
-        .ancestors()
-        .flat_map(|dir| FILE_NAMES.map(|name| dir.join(name)));
-    for candidate in candidates {
-        if candidate.is_file() {
-            return canonical(&candidate);
-        }
-    }
-    Err(Error::new(Code::Unknown, format!("No `nestlab.yaml` in `{}` or above it", folder.display()))
-        .hint("Go to a lab's folder, give `-C DIR` or `--file FILE`, or name a lab with `-l NAME` (`nestlab ls` lists them)"))
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, Error> {
@@ -328,6 +331,19 @@ mod tests {
         fs::remove_dir_all(home.0.path().join("a")).unwrap();
         let error = home.place("b").register("demo").unwrap_err();
         assert!(error.render("error", "hint").contains("If you moved it"));
+    }
+
+    #[test]
+    fn a_converted_lab_keeps_its_id() {
+        let home = Home::new();
+        let mut place = home.place("a");
+        let yaml = std::mem::replace(&mut place.file, home.0.path().join("a/Vagrantfile"));
+        let first = place.register("demo").unwrap();
+        (place.file, place.record) = (yaml, None);
+        let named_otherwise = place.clone().register("other").unwrap();
+        assert_ne!(named_otherwise.id, first.id);
+        fs::remove_dir_all(home.0.path().join("state/labs").join(&named_otherwise.id)).unwrap();
+        assert_eq!(place.register("demo").unwrap().id, first.id);
     }
 
     #[test]

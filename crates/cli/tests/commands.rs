@@ -106,7 +106,7 @@ fn there_is_no_lab_here() {
     insta::assert_snapshot!(home.run("status"), @r"
     [3]
     ---
-    error: No `nestlab.yaml` in `~/lab` or above it
+    error: No `nestlab.yaml` or `Vagrantfile` in `~/lab` or above it
     hint: Go to a lab's folder, give `-C DIR` or `--file FILE`, or name a lab with `-l NAME` (`nestlab ls` lists them)
     ");
     insta::assert_snapshot!(home.run("-l other status"), @r"
