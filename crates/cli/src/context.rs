@@ -7,11 +7,11 @@ use crate::machine;
 use crate::output;
 use crate::pins::Pins;
 use crate::place::{self, Dirs, Place};
-use nestlab_labfile::{Diagnostic, Loaded, OsFiles, Severity};
+use nestlab_labfile::{Config, Diagnostic, Loaded, OsFiles, Severity};
 use nestlab_model::{ImageName, ImageSpec, Lab};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -100,10 +100,36 @@ impl Context {
     }
 
     /// The image that a box's name means here; that name, if it is none of a box's.
-    pub fn image_of_box(&self, name: &str) -> String {
-        let mut aliases = self.global.box_alias.iter().rev();
-        let alias = aliases.find(|(alias, _)| alias == name);
-        alias.map_or_else(|| name.to_owned(), |(_, image)| image.clone())
+    pub fn image_of_box(&self, name: &str) -> Result<String, Error> {
+        let mut aliases = self.box_aliases()?;
+        Ok(aliases.remove(name).unwrap_or_else(|| name.to_owned()))
+    }
+
+    /// Images by the names of the boxes that they stand for: those of the user's
+    /// configuration, and those of the command line before them.
+    pub fn box_aliases(&self) -> Result<BTreeMap<String, String>, Error> {
+        let mut aliases = self.config()?.box_aliases;
+        aliases.extend(self.global.box_alias.iter().cloned());
+        Ok(aliases)
+    }
+
+    /// What the user has said for all labs.
+    fn config(&self) -> Result<Config, Error> {
+        let file = self.dirs()?.config;
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
+            Err(error) => {
+                let message = format!("Cannot read `{}`", file.display());
+                return Err(Error::caused(message, &error).code(Code::Usage));
+            }
+        };
+        let (config, loaded) = Config::read(&file, &text);
+        self.show(&loaded, &file, Severity::Warning);
+        match loaded.diagnostics.iter().any(Diagnostic::is_error) {
+            true => Err(mistakes(&loaded, &file)),
+            false => Ok(config),
+        }
     }
 
     /// The folders of this machine.
@@ -201,15 +227,17 @@ fn tell_machines(loaded: &Loaded, base: &Path) {
 }
 
 /// The lab of a file that has no mistakes.
-pub fn sound(loaded: Loaded, file: &Path) -> Result<Lab, Error> {
+pub fn sound(mut loaded: Loaded, file: &Path) -> Result<Lab, Error> {
+    loaded.lab.take().ok_or_else(|| mistakes(&loaded, file))
+}
+
+fn mistakes(loaded: &Loaded, file: &Path) -> Error {
     let errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
-    loaded.lab.ok_or_else(|| {
-        let plural = if errors == 1 { "mistake" } else { "mistakes" };
-        Error::new(
-            Code::Usage,
-            format!("`{}` has {errors} {plural}", file.display()),
-        )
-    })
+    let plural = if errors == 1 { "mistake" } else { "mistakes" };
+    Error::new(
+        Code::Usage,
+        format!("`{}` has {errors} {plural}", file.display()),
+    )
 }
 
 /// Text in an ANSI colour, or as it is.

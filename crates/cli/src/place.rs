@@ -299,6 +299,7 @@ mod tests {
                 runtime: base.join("run"),
                 memory: base.join("memory"),
                 template_budget: nestlab_model::ByteSize::bytes(0),
+                config: base.join("config.yaml"),
             };
             let record = dirs
                 .records()

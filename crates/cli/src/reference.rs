@@ -41,7 +41,9 @@ document. An error is then a document too, with `error`, `causes`, `hint` and `e
 Where things are kept: records and disks in `$XDG_STATE_HOME/nestlab` (`~/.local/state/nestlab`),
 images in `$NESTLAB_STORE` or `$XDG_DATA_HOME/nestlab/store` (`~/.local/share/nestlab/store`),
 sockets in `$XDG_RUNTIME_DIR/nestlab`, `/run/nestlab-0` for root, or `/tmp/nestlab-UID`,
-the memory of running machines in `/dev/shm/nestlab-UID`. Templates take up to `$NESTLAB_TEMPLATES` of
+the memory of running machines in `/dev/shm/nestlab-UID`. What you say for all labs is in
+`$XDG_CONFIG_HOME/nestlab/config.yaml` (`~/.config/nestlab/config.yaml`): `box_aliases:`, a map of boxes'
+names to images. Templates take up to `$NESTLAB_TEMPLATES` of
 the store (`4GiB`; `0` for none).
 ";
 

@@ -14,12 +14,15 @@ pub fn run(context: &Context, verb: BoxVerb) -> Result<u8, Error> {
             BoxVerb::Add { address, name, .. } => match PathBuf::from(&address) {
                 file if file.is_file() => ImageVerb::Import { file, name },
                 _ => ImageVerb::Pull {
-                    names: vec![context.image_of_box(&address)],
+                    names: vec![context.image_of_box(&address)?],
                     upgrade: false,
                 },
             },
             BoxVerb::Remove { names, .. } => ImageVerb::Rm {
-                names: names.iter().map(|n| context.image_of_box(n)).collect(),
+                names: names
+                    .iter()
+                    .map(|name| context.image_of_box(name))
+                    .collect::<Result<_, _>>()?,
             },
             BoxVerb::Prune { .. } => ImageVerb::Prune,
             BoxVerb::Update => ImageVerb::Pull {
