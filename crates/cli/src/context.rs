@@ -92,10 +92,13 @@ impl Context {
         ExitCode::from(error.exit())
     }
 
-    /// What a Vagrantfile is read for, if that was said.
+    /// What a Vagrantfile is read for, if that was said: now, when the lab was brought up,
+    /// or for all labs.
     pub fn provider(&self) -> Option<String> {
+        let remembered = || self.place().ok()?.record?.provider;
         let variable = || std::env::var(machine::PROVIDER_VARIABLE).ok();
-        let given = self.global.provider.clone().or_else(variable);
+        let given = self.global.provider.clone();
+        let given = given.or_else(remembered).or_else(variable);
         given.filter(|name| !name.is_empty())
     }
 
@@ -152,7 +155,7 @@ impl Context {
 
     /// The same, as if nothing had been pinned.
     pub fn load_unpinned(&self, file: &Path) -> Result<Lab, Error> {
-        let loaded = self.read(file);
+        let loaded = self.read(file)?;
         let least = if self.global.quiet {
             Severity::Error
         } else {
@@ -190,10 +193,12 @@ impl Context {
     }
 
     /// Reads the lab file with everything there is to say about it.
-    pub fn read(&self, file: &Path) -> Loaded {
+    pub fn read(&self, file: &Path) -> Result<Loaded, Error> {
         let overrides = self.global.set.iter().cloned().collect();
         let images = self.images_without_lab();
-        nestlab_labfile::load_with(&OsFiles, file, &overrides, images)
+        Ok(nestlab_labfile::load_with(
+            &OsFiles, file, &overrides, images,
+        ))
     }
 
     /// Runs a future to its end on this one thread.

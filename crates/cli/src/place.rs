@@ -61,8 +61,8 @@ impl Place {
         Client::unix(self.dirs.socket(&record.id))
     }
 
-    /// The record of the lab, made at its first `up`.
-    pub fn register(&mut self, name: &str) -> Result<Record, Error> {
+    /// The record of the lab, made at its first `up`. A provider is remembered.
+    pub fn register(&mut self, name: &str, provider: Option<&str>) -> Result<Record, Error> {
         let _lock = self.dirs.lock_records()?;
         let records = self.dirs.records();
         // Found again under the lock: another `up` may have been first.
@@ -88,6 +88,9 @@ impl Place {
             file: self.file.clone(),
             created: ours.map_or_else(now, |record| record.created),
             fork_of: None,
+            provider: provider
+                .map(str::to_owned)
+                .or_else(|| ours.and_then(|record| record.provider.clone())),
         };
         if ours != Some(&record) {
             record.write(&self.dirs)?;
@@ -140,6 +143,7 @@ impl Place {
                 file: self.file.clone(),
                 created: now(),
                 fork_of: Some(origin.name.clone()),
+                provider: origin.provider.clone(),
             };
             record.write(&self.dirs)?;
             Ok(Place {
@@ -312,10 +316,13 @@ mod tests {
     #[test]
     fn a_file_keeps_its_id() {
         let home = Home::new();
-        let first = home.place("a").register("demo").unwrap();
-        let second = home.place("a").register("demo").unwrap();
+        let first = home.place("a").register("demo", None).unwrap();
+        let second = home.place("a").register("demo", None).unwrap();
         assert_eq!(first, second);
-        assert_eq!(home.place("a").register("other").unwrap().id, first.id);
+        let other = home.place("a").register("other", Some("docker")).unwrap();
+        assert_eq!(other.id, first.id);
+        let later = home.place("a").register("other", None).unwrap();
+        assert_eq!(later.provider.as_deref(), Some("docker"));
         let mode = fs::metadata(home.0.path().join("state"))
             .unwrap()
             .permissions()
@@ -326,11 +333,11 @@ mod tests {
     #[test]
     fn two_files_cannot_share_a_name() {
         let home = Home::new();
-        home.place("a").register("demo").unwrap();
-        let error = home.place("b").register("demo").unwrap_err();
+        home.place("a").register("demo", None).unwrap();
+        let error = home.place("b").register("demo", None).unwrap_err();
         assert!(error.render("error", "hint").contains("another `name:`"));
         fs::remove_dir_all(home.0.path().join("a")).unwrap();
-        let error = home.place("b").register("demo").unwrap_err();
+        let error = home.place("b").register("demo", None).unwrap_err();
         assert!(error.render("error", "hint").contains("If you moved it"));
     }
 
@@ -339,22 +346,22 @@ mod tests {
         let home = Home::new();
         let mut place = home.place("a");
         let yaml = std::mem::replace(&mut place.file, home.0.path().join("a/Vagrantfile"));
-        let first = place.register("demo").unwrap();
+        let first = place.register("demo", None).unwrap();
         (place.file, place.record) = (yaml, None);
-        let named_otherwise = place.clone().register("other").unwrap();
+        let named_otherwise = place.clone().register("other", None).unwrap();
         assert_ne!(named_otherwise.id, first.id);
         fs::remove_dir_all(home.0.path().join("state/labs").join(&named_otherwise.id)).unwrap();
-        assert_eq!(place.register("demo").unwrap().id, first.id);
+        assert_eq!(place.register("demo", None).unwrap().id, first.id);
     }
 
     #[test]
     fn a_moved_lab_keeps_its_id() {
         let home = Home::new();
-        let first = home.place("a").register("demo").unwrap();
+        let first = home.place("a").register("demo", None).unwrap();
         fs::rename(home.0.path().join("a"), home.0.path().join("b")).unwrap();
         let mut moved = home.place("b");
         moved.record = Some(first.clone());
-        let second = moved.register("demo").unwrap();
+        let second = moved.register("demo", None).unwrap();
         assert_eq!((second.id, second.file), (first.id, moved.file));
     }
 }

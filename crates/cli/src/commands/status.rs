@@ -78,7 +78,7 @@ fn tell_machines(
         .is_some_and(|record| record.fork_of.is_some());
     let lab = match told.is_empty() {
         true => Some(context.load(place.existing_file()?)?),
-        false => context.read(&place.file).lab.filter(|_| !is_fork),
+        false => context.read(&place.file)?.lab.filter(|_| !is_fork),
     };
     for (path, node) in lab.iter().flat_map(|lab| lab.layer.walk()) {
         if told.iter().all(|(known, ..)| *known != path) {

@@ -56,7 +56,7 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
     let file = place.existing_file()?.to_owned();
     let mut lab = context.load(&file)?;
     check(&lab.layer, &way)?;
-    let record = place.register(lab.name.as_str())?;
+    let record = place.register(lab.name.as_str(), context.global.provider.as_deref())?;
     if args.starter.is_some() && !context.global.json {
         // Before anything can go wrong: without it nobody would know what to destroy.
         output::data(&format!("{}\n", record.id));
