@@ -11,7 +11,7 @@ use nestlab_model::{NodePath, NodeState, NodeStatus};
 
 pub fn run(context: &Context, args: ProvisionArgs) -> Result<u8, Error> {
     let way = Way {
-        action: "provision",
+        action: up::PROVISION,
         paths: args.paths,
         provision: match args.provision_with {
             Some(names) => ProvisionChoice::Only(names),
@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: ProvisionArgs) -> Result<u8, Error> {
 /// `nestlab rsync`
 pub fn copy_again(context: &Context, paths: Vec<NodePath>) -> Result<u8, Error> {
     let way = Way {
-        action: "sync_folders",
+        action: up::SYNC,
         paths,
         // A node that is set up again for no provisioner's sake has its files copied.
         provision: ProvisionChoice::Only(Vec::new()),

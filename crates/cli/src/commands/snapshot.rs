@@ -7,7 +7,7 @@ use crate::error::{Code, Error};
 use crate::{machine, output};
 use nestlab_api::client::Client;
 use nestlab_api::message::{Snapshot, SnapshotRequest};
-use nestlab_model::{LayerStatus, NodePath};
+use nestlab_model::{LayerStatus, NodePath, NodeStatus};
 use serde_json::json;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -37,7 +37,7 @@ pub fn run(context: &Context, verb: SnapshotVerb) -> Result<u8, Error> {
                 }
                 save(context, client, request).await
             }
-            SnapshotVerb::List { .. } => list(context, client).await,
+            SnapshotVerb::List { node } => list(context, client, node.as_ref()).await,
             SnapshotVerb::Restore { names, .. } => {
                 let (node, name) = node_and_name(names);
                 restores_all(client, node.as_deref()).await?;
@@ -169,14 +169,18 @@ async fn save(context: &Context, client: &Client, request: SnapshotRequest) -> R
     Ok(0)
 }
 
-async fn list(context: &Context, client: &Client) -> Result<u8, Error> {
+async fn list(context: &Context, client: &Client, node: Option<&NodePath>) -> Result<u8, Error> {
     let snapshots = client.snapshots().await?;
+    let status = client.layer().await?.status;
+    if let Some(node) = node {
+        super::check_path(&status, node)?;
+    }
     if context.global.json {
         output::json(&json!({ "snapshots": snapshots }));
         return Ok(0);
     }
     if context.global.machine_readable {
-        tell_machines(&client.layer().await?.status, &snapshots);
+        tell_machines(&status, node, &snapshots);
         return Ok(0);
     }
     if snapshots.is_empty() {
@@ -194,8 +198,9 @@ async fn list(context: &Context, client: &Client) -> Result<u8, Error> {
 }
 
 /// What `vagrant snapshot list --machine-readable` writes: every node at the top has them.
-fn tell_machines(status: &LayerStatus, snapshots: &[Snapshot]) {
-    for node in &status.nodes {
+fn tell_machines(status: &LayerStatus, named: Option<&NodePath>, snapshots: &[Snapshot]) {
+    let is_meant = |node: &&NodeStatus| named.is_none_or(|named| *named == node.path);
+    for node in status.nodes.iter().filter(is_meant) {
         let target = node.path.to_string();
         machine::ui(&target, "output", &format!("==> {target}: "));
         for snapshot in snapshots {

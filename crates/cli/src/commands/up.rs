@@ -17,6 +17,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::process::Stdio;
 
+/// Actions that are no `up` to whoever asked for them, as Vagrant calls them.
+pub const PROVISION: &str = "provision";
+pub const SYNC: &str = "sync_folders";
+
 /// How a lab is made as its file says.
 #[derive(Debug, Default)]
 pub struct Way {
@@ -145,10 +149,12 @@ pub async fn bring_up(
         ));
     }
     let elapsed = done.progress.elapsed();
-    context.say(&format!(
-        "{} is up in {elapsed}",
-        context.paint("1;32", &record.name)
-    ));
+    let name = context.paint("1;32", &record.name);
+    context.say(&match way.action {
+        PROVISION => format!("Provisioned in {elapsed}"),
+        SYNC => format!("Copied in {elapsed}"),
+        _ => format!("{name} is up in {elapsed}"),
+    });
     if !context.global.quiet && !context.global.json {
         for listener in client.layer().await?.listeners {
             context.say(&format!("  {}", super::port::line(&listener)));
