@@ -3,7 +3,7 @@
 //! newer than its parent.
 
 use nestlab_model::{
-    ByteSize, Digest, ImageName, ImageSpec, Layer, LayerStatus, NodeName, NodePath,
+    ByteSize, Digest, ImageName, ImageSpec, Layer, LayerStatus, NodeName, NodePath, RunPolicy,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -121,6 +121,32 @@ pub enum ProvisionChoice {
     None,
     /// All but those that never run, even if they have run already.
     Force,
+    /// Those of these names, even if they have run already or never run, and those
+    /// of these kinds (`shell`, `file`) that may run. Without any: all is set up
+    /// again but for provisioners.
+    Only(Vec<String>),
+}
+
+impl ProvisionChoice {
+    /// Whether a node that is ready is set up again for it.
+    pub fn is_order(&self) -> bool {
+        matches!(self, Self::Force | Self::Only(_))
+    }
+
+    /// When a step runs under this choice, which has a name, is of a kind and has a policy
+    /// of its own.
+    pub fn policy(&self, name: &str, kind: &str, own: RunPolicy) -> RunPolicy {
+        let named = |names: &Vec<String>, word| names.iter().any(|name| name == word);
+        match (self, own) {
+            (Self::None, _) => RunPolicy::Never,
+            (Self::Only(names), _) if named(names, name) => RunPolicy::Always,
+            (_, RunPolicy::Never) => RunPolicy::Never,
+            (Self::Only(names), _) if named(names, kind) => RunPolicy::Always,
+            (Self::Only(_), _) => RunPolicy::Never,
+            (Self::Force, _) => RunPolicy::Always,
+            (Self::Policy, own) => own,
+        }
+    }
 }
 
 /// `POST /v1/halt` and `POST /v1/destroy`.

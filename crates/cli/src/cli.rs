@@ -4,11 +4,13 @@ mod copies;
 mod inside;
 mod life;
 mod truth;
+mod vagrant;
 
 pub use copies::*;
 pub use inside::*;
 pub use life::*;
 pub use truth::*;
+pub use vagrant::*;
 
 use crate::complete;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -61,9 +63,20 @@ pub struct Global {
     /// Set a variable of the lab file; may be given again
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair, global = true)]
     pub set: Vec<(String, String)>,
+    /// Take IMAGE where a Vagrantfile says NAME; may be given again
+    #[arg(long, value_name = "NAME=IMAGE", value_parser = pair, global = true)]
+    pub box_alias: Vec<(String, String)>,
+    /// Read a Vagrantfile as if for this provider of Vagrant's (or set
+    /// VAGRANT_DEFAULT_PROVIDER)
+    #[arg(long, value_name = "NAME", global = true)]
+    pub provider: Option<String>,
     /// Write JSON to standard output
     #[arg(long, global = true)]
     pub json: bool,
+    /// Write to standard output what Vagrant writes for scripts:
+    /// `TIME,NODE,TYPE,DATA…`
+    #[arg(long, conflicts_with = "json", global = true)]
+    pub machine_readable: bool,
     /// Say only what went wrong
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -73,6 +86,9 @@ pub struct Global {
     /// When to use colours (NO_COLOR is honoured too)
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub color: When,
+    /// What `--color never` is in Vagrant's words
+    #[arg(long, hide = true, global = true)]
+    pub no_color: bool,
 }
 
 /// When to use colours.
@@ -94,7 +110,13 @@ pub enum Verb {
     /// Bring the lab up, or make it as the file says
     Up(UpArgs),
     /// Show the tree: what runs, on what, since when
-    Status,
+    Status(StatusArgs),
+    /// Run the provisioners of nodes that run again
+    Provision(ProvisionArgs),
+    /// Halt nodes and bring them up again, as the lab file has them now
+    Reload(ReloadArgs),
+    /// Copy the files and folders of the lab file into nodes that run again
+    Rsync(SuspendArgs),
     /// Run a program in a node
     Exec(ExecArgs),
     /// Open a login shell in a node
@@ -107,6 +129,8 @@ pub enum Verb {
     Console(NodeArgs),
     /// Stop the virtual CPUs of nodes, and of all inside them
     Pause(PauseArgs),
+    /// Power nodes off and keep memory and disks: `halt --save`
+    Suspend(SuspendArgs),
     /// Let paused and saved nodes go on
     Resume(PauseArgs),
     /// Make running copies of a lab, as it is at this moment
@@ -122,7 +146,8 @@ pub enum Verb {
     /// Wait until nodes are ready
     Wait(WaitArgs),
     /// List all labs of this machine
-    Ls,
+    #[command(visible_alias = "global-status")]
+    Ls(LsArgs),
     /// Find out what works here, or at every level of a lab, and what mends the rest
     #[command(after_help = DOCTOR_CODES)]
     Doctor(DoctorArgs),
@@ -137,7 +162,7 @@ pub enum Verb {
     /// Run a program of this machine inside a layer's network
     Net(NetArgs),
     /// List the forwarded ports that listen
-    Port,
+    Port(PortArgs),
     /// Print what OpenSSH, scp, rsync and Ansible need to reach nodes
     SshConfig(SshConfigArgs),
     /// Print an inventory for Ansible, whose hosts are reached by ssh
@@ -146,6 +171,11 @@ pub enum Verb {
     Connect(ConnectArgs),
     /// Work with images
     Image(ImageArgs),
+    /// Work with images, in the words of Vagrant
+    Box(BoxArgs),
+    /// Says that there is no need for one
+    #[command(hide = true)]
+    Plugin(PluginArgs),
     /// Print the JSON Schema of the lab file
     Schema,
     /// Print the OpenAPI description of the API

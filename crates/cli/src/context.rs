@@ -3,14 +3,15 @@
 
 use crate::cli::{Global, When};
 use crate::error::{Code, Error};
+use crate::machine;
 use crate::output;
 use crate::pins::Pins;
 use crate::place::{self, Dirs, Place};
-use nestlab_labfile::{Diagnostic, Loaded, OsFiles, Severity};
+use nestlab_labfile::{Config, Diagnostic, Loaded, OsFiles, Severity};
 use nestlab_model::{ImageName, ImageSpec, Lab};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ impl Context {
     pub fn new(global: Global) -> Self {
         let quiet_env = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = match global.color {
+            _ if global.no_color || global.machine_readable => false,
             When::Always => true,
             When::Never => false,
             When::Auto => !quiet_env && std::io::stderr().is_terminal(),
@@ -43,6 +45,7 @@ impl Context {
     /// Whether standard output takes colours.
     pub fn color_out(&self) -> bool {
         match self.global.color {
+            _ if self.global.no_color => false,
             When::Always => true,
             When::Never => false,
             When::Auto => {
@@ -54,13 +57,18 @@ impl Context {
 
     /// Says something, unless told to be quiet.
     pub fn say(&self, text: &str) {
-        if !self.global.quiet {
+        if self.global.machine_readable {
+            machine::ui("", "info", text);
+        } else if !self.global.quiet {
             output::say(text);
         }
     }
 
     /// Says something that must not be missed.
     pub fn warn(&self, text: &str) {
+        if self.global.machine_readable {
+            return machine::ui("", "warn", text);
+        }
         output::say(&format!(
             "{}: {}",
             self.paint("1;33", "warning"),
@@ -74,8 +82,57 @@ impl Context {
             output::json_line(&error.json());
         }
         let text = error.render(&self.paint("1;31", "error"), &self.paint("1;32", "hint"));
+        if self.global.machine_readable {
+            let words = text.trim_start_matches("error: ").trim_end();
+            machine::ui("", "error", words);
+            machine::line("", "error-exit", &[error.kind(), words]);
+            return ExitCode::from(error.exit());
+        }
         output::say(text.trim_end());
         ExitCode::from(error.exit())
+    }
+
+    /// What a Vagrantfile is read for, if that was said: now, when the lab was brought up,
+    /// or for all labs.
+    pub fn provider(&self) -> Option<String> {
+        let remembered = || self.place().ok()?.record?.provider;
+        let variable = || std::env::var(machine::PROVIDER_VARIABLE).ok();
+        let given = self.global.provider.clone();
+        let given = given.or_else(remembered).or_else(variable);
+        given.filter(|name| !name.is_empty())
+    }
+
+    /// The image that a box's name means here; that name, if it is none of a box's.
+    pub fn image_of_box(&self, name: &str) -> Result<String, Error> {
+        let mut aliases = self.box_aliases()?;
+        Ok(aliases.remove(name).unwrap_or_else(|| name.to_owned()))
+    }
+
+    /// Images by the names of the boxes that they stand for: those of the user's
+    /// configuration, and those of the command line before them.
+    pub fn box_aliases(&self) -> Result<BTreeMap<String, String>, Error> {
+        let mut aliases = self.config()?.box_aliases;
+        aliases.extend(self.global.box_alias.iter().cloned());
+        Ok(aliases)
+    }
+
+    /// What the user has said for all labs.
+    fn config(&self) -> Result<Config, Error> {
+        let file = self.dirs()?.config;
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
+            Err(error) => {
+                let message = format!("Cannot read `{}`", file.display());
+                return Err(Error::caused(message, &error).code(Code::Usage));
+            }
+        };
+        let (config, loaded) = Config::read(&file, &text);
+        self.show(&loaded, &file, Severity::Warning);
+        match loaded.diagnostics.iter().any(Diagnostic::is_error) {
+            true => Err(mistakes(&loaded, &file)),
+            false => Ok(config),
+        }
     }
 
     /// The folders of this machine.
@@ -98,7 +155,7 @@ impl Context {
 
     /// The same, as if nothing had been pinned.
     pub fn load_unpinned(&self, file: &Path) -> Result<Lab, Error> {
-        let loaded = self.read(file);
+        let loaded = self.read(file)?;
         let least = if self.global.quiet {
             Severity::Error
         } else {
@@ -126,17 +183,22 @@ impl Context {
             diagnostics: loaded.diagnostics.iter().filter(grave).cloned().collect(),
             sources: loaded.sources.clone(),
         };
+        let base = file.parent().unwrap_or(file);
+        if self.global.machine_readable {
+            return tell_machines(&shown, base);
+        }
         if !shown.diagnostics.is_empty() {
-            let base = file.parent().unwrap_or(file);
             output::say(shown.render(base, self.color).trim_end());
         }
     }
 
     /// Reads the lab file with everything there is to say about it.
-    pub fn read(&self, file: &Path) -> Loaded {
+    pub fn read(&self, file: &Path) -> Result<Loaded, Error> {
         let overrides = self.global.set.iter().cloned().collect();
         let images = self.images_without_lab();
-        nestlab_labfile::load_with(&OsFiles, file, &overrides, images)
+        Ok(nestlab_labfile::load_with(
+            &OsFiles, file, &overrides, images,
+        ))
     }
 
     /// Runs a future to its end on this one thread.
@@ -152,16 +214,35 @@ impl Context {
     }
 }
 
+/// Diagnostics, a line each, for scripts that read Vagrant's.
+fn tell_machines(loaded: &Loaded, base: &Path) {
+    for diagnostic in &loaded.diagnostics {
+        let level = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warn",
+            Severity::Note => "info",
+        };
+        let alone = Loaded {
+            lab: None,
+            diagnostics: vec![diagnostic.clone()],
+            sources: loaded.sources.clone(),
+        };
+        machine::ui("", level, alone.render(base, false).trim_end());
+    }
+}
+
 /// The lab of a file that has no mistakes.
-pub fn sound(loaded: Loaded, file: &Path) -> Result<Lab, Error> {
+pub fn sound(mut loaded: Loaded, file: &Path) -> Result<Lab, Error> {
+    loaded.lab.take().ok_or_else(|| mistakes(&loaded, file))
+}
+
+fn mistakes(loaded: &Loaded, file: &Path) -> Error {
     let errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
-    loaded.lab.ok_or_else(|| {
-        let plural = if errors == 1 { "mistake" } else { "mistakes" };
-        Error::new(
-            Code::Usage,
-            format!("`{}` has {errors} {plural}", file.display()),
-        )
-    })
+    let plural = if errors == 1 { "mistake" } else { "mistakes" };
+    Error::new(
+        Code::Usage,
+        format!("`{}` has {errors} {plural}", file.display()),
+    )
 }
 
 /// Text in an ANSI colour, or as it is.

@@ -94,6 +94,18 @@ impl Error {
         self.code as u8
     }
 
+    /// What kind of error it is, in a word for Vagrant's `error-exit`.
+    pub fn kind(&self) -> &'static str {
+        match self.code {
+            Code::Failed => "Nestlab::Errors::Failed",
+            Code::Usage => "Nestlab::Errors::Usage",
+            Code::Unknown => "Nestlab::Errors::Unknown",
+            Code::Needs => "Nestlab::Errors::Needs",
+            Code::Interrupted => "Nestlab::Errors::Interrupted",
+            Code::Lost => "Nestlab::Errors::Lost",
+        }
+    }
+
     /// The error as people read it.
     pub fn render(&self, head: &str, hint: &str) -> String {
         let mut text = format!("{head}: {}\n", clean(&self.message));

@@ -11,6 +11,8 @@ mod complete;
 mod context;
 mod embedded;
 mod error;
+mod habits;
+mod machine;
 mod output;
 mod pins;
 mod place;
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
         return code;
     }
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| habits::refuse(&error));
     let context = Context::new(cli.global);
     match run(&context, cli.verb) {
         Ok(code) => ExitCode::from(code),
@@ -46,13 +48,17 @@ fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
     match verb {
         Verb::Init(args) => commands::init::run(context, &args),
         Verb::Up(args) => commands::up::run(context, args),
-        Verb::Status => commands::status::run(context),
+        Verb::Status(args) => commands::status::run(context, &args),
+        Verb::Provision(args) => commands::provision::run(context, args),
+        Verb::Reload(args) => commands::reload::run(context, args),
+        Verb::Rsync(args) => commands::provision::copy_again(context, args.paths),
         Verb::Exec(args) => commands::exec::run(context, args),
         Verb::Ssh(args) => commands::exec::ssh(context, args),
         Verb::Cp(args) => commands::cp::run(context, args),
         Verb::Logs(args) => commands::logs::run(context, args),
         Verb::Console(args) => commands::console::run(context, args),
         Verb::Pause(args) => commands::pause::pause(context, args),
+        Verb::Suspend(args) => commands::halt::suspend(context, args.paths),
         Verb::Resume(args) => commands::pause::resume(context, args),
         Verb::Fork(args) => commands::fork::run(context, args),
         Verb::Snapshot(args) => commands::snapshot::run(context, args.verb),
@@ -60,18 +66,20 @@ fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
         Verb::Halt(args) => commands::halt::run(context, args),
         Verb::Destroy(args) => commands::destroy::run(context, args),
         Verb::Wait(args) => commands::wait::run(context, args),
-        Verb::Ls => commands::ls::run(context),
+        Verb::Ls(_) => commands::ls::run(context),
         Verb::Bench(args) => commands::bench::run(context, args),
         Verb::Compare(args) => commands::compare::run(context, args),
         Verb::Doctor(args) => commands::doctor::run(context, args),
         Verb::Validate => commands::validate::run(context),
         Verb::Plan => commands::plan::run(context),
         Verb::Net(args) => commands::net::run(context, args),
-        Verb::Port => commands::port::run(context),
+        Verb::Port(args) => commands::port::run(context, &args),
         Verb::Connect(args) => commands::connect::run(context, args),
         Verb::SshConfig(args) => commands::ssh_config::run(context, args),
         Verb::Inventory(args) => commands::inventory::run(context, args),
         Verb::Image(args) => commands::image::run(context, args.verb),
+        Verb::Box(args) => commands::boxes::run(context, args.verb),
+        Verb::Plugin(args) => commands::plugin::run(context, &args),
         Verb::Schema => commands::describe::schema(context),
         Verb::ApiDescription => commands::describe::api(context),
         Verb::Completions(args) => commands::describe::completions(&args),

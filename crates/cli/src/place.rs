@@ -1,14 +1,16 @@
 //! Where a lab is: its file, its record, its folders and its socket.
 //!
-//! A lab is named by its file (found upwards from here) or, wherever the file
+//! A lab is named by its file (found upwards from here, `search`) or, wherever the file
 //! went, by its name. The record in the state folder binds the two to a random
 //! id, which names everything that the lab makes on this machine.
 
 mod dirs;
 mod record;
+mod search;
 
 pub use dirs::{Dirs, existing, private_dir};
 pub use record::Record;
+pub use search::Habits;
 
 use crate::cli::Global;
 use crate::error::{Code, Error};
@@ -16,9 +18,6 @@ use nestlab_api::client::Client;
 use record::{RECORD_VERSION, now, random_id};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The names a lab file may have.
-const FILE_NAMES: [&str; 2] = ["nestlab.yaml", "nestlab.yml"];
 
 /// Names the lab that is meant where no option does.
 pub const LAB_VARIABLE: &str = "NESTLAB_LAB";
@@ -62,15 +61,20 @@ impl Place {
         Client::unix(self.dirs.socket(&record.id))
     }
 
-    /// The record of the lab, made at its first `up`.
-    pub fn register(&mut self, name: &str) -> Result<Record, Error> {
+    /// The record of the lab, made at its first `up`. A provider is remembered.
+    pub fn register(&mut self, name: &str, provider: Option<&str>) -> Result<Record, Error> {
         let _lock = self.dirs.lock_records()?;
         let records = self.dirs.records();
         // Found again under the lock: another `up` may have been first.
         let ours = self.record.as_ref().map(|record| record.id.clone());
         let ours = records
             .iter()
-            .find(|r| Some(&r.id) == ours.as_ref() || r.is_of(&self.file));
+            .find(|r| Some(&r.id) == ours.as_ref() || r.is_of(&self.file))
+            .or_else(|| {
+                records
+                    .iter()
+                    .find(|r| r.name == name && self.comes_after(r))
+            });
         let clash = records
             .iter()
             .find(|r| r.name == name && Some(&r.id) != ours.map(|o| &o.id));
@@ -84,12 +88,25 @@ impl Place {
             file: self.file.clone(),
             created: ours.map_or_else(now, |record| record.created),
             fork_of: None,
+            provider: provider
+                .map(str::to_owned)
+                .or_else(|| ours.and_then(|record| record.provider.clone())),
         };
         if ours != Some(&record) {
             record.write(&self.dirs)?;
         }
         self.record = Some(record.clone());
         Ok(record)
+    }
+
+    /// Whether the lab was one of a Vagrantfile that lies beside its file now: it has been
+    /// converted, and goes on.
+    fn comes_after(&self, other: &Record) -> bool {
+        let habits = Habits::from_env();
+        other.fork_of.is_none()
+            && habits.is_vagrantfile(&other.file)
+            && !habits.is_vagrantfile(&self.file)
+            && other.file.parent() == self.file.parent()
     }
 
     /// Makes records for so many forks of the lab: named as wished, with a number
@@ -126,6 +143,7 @@ impl Place {
                 file: self.file.clone(),
                 created: now(),
                 fork_of: Some(origin.name.clone()),
+                provider: origin.provider.clone(),
             };
             record.write(&self.dirs)?;
             Ok(Place {
@@ -181,6 +199,10 @@ pub fn find(dirs: &Dirs, global: &Global) -> Result<Place, Error> {
         .directory
         .clone()
         .unwrap_or_else(|| PathBuf::from("."));
+    let mut habits = Habits::from_env();
+    if global.directory.is_some() {
+        habits.folder = None;
+    }
     let from_variable = || match (&global.file, &global.directory) {
         (None, None) => std::env::var(LAB_VARIABLE).ok(),
         _ => None,
@@ -193,7 +215,7 @@ pub fn find(dirs: &Dirs, global: &Global) -> Result<Place, Error> {
     let file = match (&global.file, &named) {
         (Some(file), _) => canonical(&start.join(file))?,
         (None, Some(record)) => record.file.clone(),
-        (None, None) => search(&start)?,
+        (None, None) => search::lab_file(&start, &habits)?,
     };
     let record = named.or_else(|| {
         dirs.records()
@@ -250,21 +272,6 @@ fn by_name(dirs: &Dirs, name: &str) -> Result<Record, Error> {
     })
 }
 
-/// The lab file of a folder or of one above it.
-fn search(start: &Path) -> Result<PathBuf, Error> {
-    let folder = canonical(start)?;
-    let candidates = folder
-        .ancestors()
-        .flat_map(|dir| FILE_NAMES.map(|name| dir.join(name)));
-    for candidate in candidates {
-        if candidate.is_file() {
-            return canonical(&candidate);
-        }
-    }
-    Err(Error::new(Code::Unknown, format!("No `nestlab.yaml` in `{}` or above it", folder.display()))
-        .hint("Go to a lab's folder, give `-C DIR` or `--file FILE`, or name a lab with `-l NAME` (`nestlab ls` lists them)"))
-}
-
 fn canonical(path: &Path) -> Result<PathBuf, Error> {
     fs::canonicalize(path).map_err(|error| {
         Error::caused(format!("Cannot open `{}`", path.display()), &error).code(Code::Unknown)
@@ -296,6 +303,7 @@ mod tests {
                 runtime: base.join("run"),
                 memory: base.join("memory"),
                 template_budget: nestlab_model::ByteSize::bytes(0),
+                config: base.join("config.yaml"),
             };
             let record = dirs
                 .records()
@@ -308,10 +316,13 @@ mod tests {
     #[test]
     fn a_file_keeps_its_id() {
         let home = Home::new();
-        let first = home.place("a").register("demo").unwrap();
-        let second = home.place("a").register("demo").unwrap();
+        let first = home.place("a").register("demo", None).unwrap();
+        let second = home.place("a").register("demo", None).unwrap();
         assert_eq!(first, second);
-        assert_eq!(home.place("a").register("other").unwrap().id, first.id);
+        let other = home.place("a").register("other", Some("docker")).unwrap();
+        assert_eq!(other.id, first.id);
+        let later = home.place("a").register("other", None).unwrap();
+        assert_eq!(later.provider.as_deref(), Some("docker"));
         let mode = fs::metadata(home.0.path().join("state"))
             .unwrap()
             .permissions()
@@ -322,22 +333,35 @@ mod tests {
     #[test]
     fn two_files_cannot_share_a_name() {
         let home = Home::new();
-        home.place("a").register("demo").unwrap();
-        let error = home.place("b").register("demo").unwrap_err();
+        home.place("a").register("demo", None).unwrap();
+        let error = home.place("b").register("demo", None).unwrap_err();
         assert!(error.render("error", "hint").contains("another `name:`"));
         fs::remove_dir_all(home.0.path().join("a")).unwrap();
-        let error = home.place("b").register("demo").unwrap_err();
+        let error = home.place("b").register("demo", None).unwrap_err();
         assert!(error.render("error", "hint").contains("If you moved it"));
+    }
+
+    #[test]
+    fn a_converted_lab_keeps_its_id() {
+        let home = Home::new();
+        let mut place = home.place("a");
+        let yaml = std::mem::replace(&mut place.file, home.0.path().join("a/Vagrantfile"));
+        let first = place.register("demo", None).unwrap();
+        (place.file, place.record) = (yaml, None);
+        let named_otherwise = place.clone().register("other", None).unwrap();
+        assert_ne!(named_otherwise.id, first.id);
+        fs::remove_dir_all(home.0.path().join("state/labs").join(&named_otherwise.id)).unwrap();
+        assert_eq!(place.register("demo", None).unwrap().id, first.id);
     }
 
     #[test]
     fn a_moved_lab_keeps_its_id() {
         let home = Home::new();
-        let first = home.place("a").register("demo").unwrap();
+        let first = home.place("a").register("demo", None).unwrap();
         fs::rename(home.0.path().join("a"), home.0.path().join("b")).unwrap();
         let mut moved = home.place("b");
         moved.record = Some(first.clone());
-        let second = moved.register("demo").unwrap();
+        let second = moved.register("demo", None).unwrap();
         assert_eq!((second.id, second.file), (first.id, moved.file));
     }
 }

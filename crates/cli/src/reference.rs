@@ -11,8 +11,8 @@ const HEAD: &str = "\
 
 <!-- Written by `make generate`. Do not edit. -->
 
-The lab is the `nestlab.yaml` of the current folder or of one above it, or of `-C DIR` or
-`--file FILE`. `-l NAME` names any lab known on this machine, even if its folder has moved.
+The lab is the `nestlab.yaml` of the current folder or of the nearest above it, or of `-C DIR` or
+`--file FILE`; where there is none, a `Vagrantfile` ([coming from Vagrant](vagrant.md)). `-l NAME` names any lab known on this machine, even if its folder has moved.
 
 A node is named by its path, such as `l1/consul-1`; the host is `.`. Paths complete in the shell:
 
@@ -22,7 +22,8 @@ source <(nestlab completions bash)     # or zsh, fish, elvish
 
 Data goes to standard output, conversation to standard error. With `--json`, `up`, `halt` and
 `destroy` write one event per line as things happen and the outcome last; all other verbs write one
-document. An error is then a document too, with `error`, `causes`, `hint` and `exit_code`.
+document. An error is then a document too, with `error`, `causes`, `hint` and `exit_code`. With
+`--machine-readable` all that is said is lines of `TIME,NODE,TYPE,DATA…`, as Vagrant writes them.
 
 | Exit code | Meaning |
 |---|---|
@@ -40,7 +41,9 @@ document. An error is then a document too, with `error`, `causes`, `hint` and `e
 Where things are kept: records and disks in `$XDG_STATE_HOME/nestlab` (`~/.local/state/nestlab`),
 images in `$NESTLAB_STORE` or `$XDG_DATA_HOME/nestlab/store` (`~/.local/share/nestlab/store`),
 sockets in `$XDG_RUNTIME_DIR/nestlab`, `/run/nestlab-0` for root, or `/tmp/nestlab-UID`,
-the memory of running machines in `/dev/shm/nestlab-UID`. Templates take up to `$NESTLAB_TEMPLATES` of
+the memory of running machines in `/dev/shm/nestlab-UID`. What you say for all labs is in
+`$XDG_CONFIG_HOME/nestlab/config.yaml` (`~/.config/nestlab/config.yaml`): `box_aliases:`, a map of boxes'
+names to images. Templates take up to `$NESTLAB_TEMPLATES` of
 the store (`4GiB`; `0` for none).
 ";
 

@@ -53,6 +53,10 @@ impl Starter {
     pub fn named(name: &str) -> Result<&'static Self, Error> {
         let found = ALL.iter().find(|starter| starter.name == name);
         found.ok_or_else(|| {
+            if name.contains('/') {
+                return Error::new(Code::Usage, format!("A lab does not begin with a box, such as `{name}`"))
+                    .hint("`nestlab up` takes a Vagrantfile as it is; `nestlab init --list` lists what else to begin with");
+            }
             let names: Vec<_> = ALL.iter().map(|s| format!("`{}`", s.name)).collect();
             Error::new(Code::Usage, format!("There is no starter `{name}`"))
                 .hint(format!("There are {}", names.join(", ")))

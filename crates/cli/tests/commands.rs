@@ -1,56 +1,9 @@
 //! What verbs say when no lab runs: the real program in an empty environment.
 
-use std::path::PathBuf;
+mod common;
+
+use common::Home;
 use std::process::Command;
-
-/// A home with nothing in it.
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
-        for folder in ["home", "run", "lab"] {
-            std::fs::create_dir(home.0.path().join(folder)).unwrap();
-        }
-        home
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn with_lab(text: &str) -> Self {
-        let home = Self::new();
-        std::fs::write(home.path("lab/nestlab.yaml"), text).unwrap();
-        home
-    }
-
-    /// Exit code, standard output and standard error, with our folder as `~`.
-    fn run(&self, arguments: &str) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_nestlab"))
-            .args(arguments.split_ascii_whitespace())
-            .current_dir(self.path("lab"))
-            .env_clear()
-            .env("HOME", self.path("home"))
-            .env("XDG_RUNTIME_DIR", self.path("run"))
-            .output()
-            .unwrap();
-        let canonical = std::fs::canonicalize(self.0.path()).unwrap();
-        let text = format!(
-            "[{}]\n{}{}{}",
-            output.status.code().unwrap_or(-1),
-            String::from_utf8_lossy(&output.stdout),
-            if output.stderr.is_empty() {
-                ""
-            } else {
-                "---\n"
-            },
-            String::from_utf8_lossy(&output.stderr),
-        );
-        text.replace(canonical.to_str().unwrap(), "~")
-            .replace(self.0.path().to_str().unwrap(), "~")
-    }
-}
 
 const LAB: &str = "\
 name: demo
@@ -153,7 +106,7 @@ fn there_is_no_lab_here() {
     insta::assert_snapshot!(home.run("status"), @r"
     [3]
     ---
-    error: No `nestlab.yaml` in `~/lab` or above it
+    error: No `nestlab.yaml` or `Vagrantfile` in `~/lab` or above it
     hint: Go to a lab's folder, give `-C DIR` or `--file FILE`, or name a lab with `-l NAME` (`nestlab ls` lists them)
     ");
     insta::assert_snapshot!(home.run("-l other status"), @r"

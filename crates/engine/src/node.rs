@@ -5,9 +5,7 @@ use crate::engine::Engine;
 use crate::start::Started;
 use crate::{Fault, disks, lower, probe, provision};
 use nestlab_api::client::Client;
-use nestlab_api::message::{
-    Configure, HostEntry, InterfaceConfig, LayerSpec, ProvisionChoice, UpRequest,
-};
+use nestlab_api::message::{Configure, HostEntry, InterfaceConfig, LayerSpec, UpRequest};
 use nestlab_backend::MachineSpec;
 use nestlab_model::{DependencyCondition, EventKind, Node, NodeKind, NodeName, NodeState, Stage};
 use std::collections::BTreeMap;
@@ -94,8 +92,7 @@ impl Engine {
     /// Whether the node and everything in it is as the file says.
     async fn nothing_to_do(&self, cell: &NodeCell, node: &Node, request: &UpRequest) -> bool {
         let same = cell.record().is_some_and(|record| record.node == *node);
-        if !same || cell.state() != NodeState::Ready || request.provision == ProvisionChoice::Force
-        {
+        if !same || cell.state() != NodeState::Ready || request.provision.is_order() {
             return false;
         }
         let Some(live) = cell.live() else {

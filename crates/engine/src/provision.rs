@@ -38,7 +38,7 @@ pub(crate) async fn run(
         let done = cell
             .record()
             .is_some_and(|r| r.done.get(&step.name) == Some(&digest));
-        if !is_due(step.run, done, choice) {
+        if !is_due(step, done, choice) {
             continue;
         }
         node::say(cell, Stage::Provision, format!("running {}", step.name));
@@ -55,11 +55,11 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn is_due(policy: RunPolicy, done: bool, choice: &ProvisionChoice) -> bool {
-    match (choice, policy) {
-        (ProvisionChoice::None, _) | (_, RunPolicy::Never) => false,
-        (ProvisionChoice::Force, _) | (_, RunPolicy::Always) => true,
-        (ProvisionChoice::Policy, RunPolicy::Once) => !done,
+fn is_due(step: &Provisioner, done: bool, choice: &ProvisionChoice) -> bool {
+    match choice.policy(&step.name, step.action.kind(), step.run) {
+        RunPolicy::Never => false,
+        RunPolicy::Always => true,
+        RunPolicy::Once => !done,
     }
 }
 
@@ -246,20 +246,36 @@ mod tests {
 
     #[test]
     fn policies_decide_what_is_due() {
-        use ProvisionChoice::{Force, None, Policy};
+        use ProvisionChoice::{Force, None, Only, Policy};
         use RunPolicy::{Always, Never, Once};
         let check = |policy, done, choice, due| {
+            let step = Provisioner {
+                name: "setup".into(),
+                run: policy,
+                action: ProvisionAction::Shell {
+                    script: "true".into(),
+                    args: Vec::new(),
+                },
+                env: Default::default(),
+            };
             assert_eq!(
-                is_due(policy, done, &choice),
+                is_due(&step, done, &choice),
                 due,
                 "{policy:?} {done} {choice:?}"
             );
         };
+        let only = |names: &[&str]| Only(names.iter().map(|name| name.to_string()).collect());
         check(Once, false, Policy, true);
         check(Once, true, Policy, false);
         check(Once, true, Force, true);
         check(Always, true, Policy, true);
         check(Always, false, None, false);
         check(Never, false, Force, false);
+        check(Once, true, only(&["other", "setup"]), true);
+        check(Once, true, only(&["shell"]), true);
+        check(Always, true, only(&["file"]), false);
+        check(Never, false, only(&["setup"]), true);
+        check(Never, false, only(&["shell"]), false);
+        check(Once, false, only(&[]), false);
     }
 }

@@ -7,7 +7,7 @@ use crate::pause::Whom;
 use crate::template::{Beginning, Making, bare};
 use crate::{Fault, lower};
 use nestlab_api::client::Client;
-use nestlab_api::message::{ProvisionChoice, UpRequest};
+use nestlab_api::message::UpRequest;
 use nestlab_backend::MachineSpec;
 use nestlab_model::{Node, NodeState, Stage};
 use std::time::Duration;
@@ -90,7 +90,7 @@ impl Rise<'_> {
         self.cell
             .record()
             .is_some_and(|record| record.ready && record.node == *self.node)
-            && self.request.provision != ProvisionChoice::Force
+            && !self.request.provision.is_order()
     }
 
     async fn inside_is_ready(&self, live: &Live) -> bool {

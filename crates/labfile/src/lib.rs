@@ -11,6 +11,7 @@
 //! table (`keys`), from which the walker, [`schema`] and [`reference`] come.
 
 mod checks;
+mod config;
 mod diagnostic;
 mod fields;
 mod files;
@@ -26,6 +27,7 @@ mod template;
 mod value;
 mod yaml;
 
+pub use config::Config;
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use files::{FileKind, Files, MemoryFiles, OsFiles};
 

@@ -26,7 +26,10 @@ nodes:
             let (node, run) = (&play.node, play.run);
             let (vars, env) = (&play.extra_vars, &play.env);
             let (groups, args) = (&play.groups, &play.args);
-            format!("{node} {} {run:?} {groups:?} {vars:?} {args:?} {env:?}", play.name)
+            format!(
+                "{node} {} {run:?} {groups:?} {vars:?} {args:?} {env:?}",
+                play.name
+            )
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"

@@ -46,6 +46,16 @@ pub enum ProvisionAction {
     File(FileCopy),
 }
 
+impl ProvisionAction {
+    /// What steps of its kind are called together.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Shell { .. } => "shell",
+            Self::File(_) => "file",
+        }
+    }
+}
+
 /// A playbook that Ansible applies to one node. It runs where the lab file is, once the
 /// whole tree is up, and is therefore no step of the node's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +76,11 @@ pub struct Playbook {
     pub args: Vec<String>,
     /// Environment of `ansible-playbook`.
     pub env: BTreeMap<String, String>,
+}
+
+impl Playbook {
+    /// What all of them are called together.
+    pub const KIND: &'static str = "ansible";
 }
 
 /// A file or folder copied into a node.

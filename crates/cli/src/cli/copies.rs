@@ -3,6 +3,7 @@
 use crate::complete;
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCompleter;
+use nestlab_model::NodePath;
 
 #[derive(Debug, Args)]
 pub struct ForkArgs {
@@ -47,8 +48,13 @@ pub struct SnapshotArgs {
 pub enum SnapshotVerb {
     /// Keep memory, disks and network of every level as they are at this moment
     Save {
-        /// Its name; `snapshot-1` and on if none is given
-        name: Option<String>,
+        /// Its name; `snapshot-1` and on if none is given. A node before it is
+        /// accepted, as Vagrant has it: the whole lab is kept all the same
+        #[arg(value_name = "[NODE] NAME", num_args = 0..=2)]
+        names: Vec<String>,
+        /// Replace a snapshot of that name
+        #[arg(short, long)]
+        force: bool,
         /// Compress its memory: it takes less of the disk, and longer to restore
         #[arg(long)]
         compress: bool,
@@ -59,12 +65,37 @@ pub enum SnapshotVerb {
     },
     /// List the lab's snapshots
     #[command(alias = "ls")]
-    List,
+    List {
+        /// Accepted, as Vagrant has it: snapshots are the lab's
+        #[arg(hide = true)]
+        node: Option<NodePath>,
+    },
     /// Make the lab what it was; what it has become since is lost
     Restore {
-        /// The snapshot
-        #[arg(add = ArgValueCompleter::new(complete::snapshots))]
-        name: String,
+        /// The snapshot; in a lab of one machine its name may come first
+        #[arg(value_name = "[NODE] NAME", required = true, num_args = 1..=2, add = ArgValueCompleter::new(complete::snapshots))]
+        names: Vec<String>,
+        /// Accepted for habit's sake: no provisioner runs anyway
+        #[arg(long, hide = true)]
+        no_provision: bool,
+    },
+    /// Keep the lab as it is on top of a stack: `push-1` and on
+    Push {
+        /// Accepted, as Vagrant has it: the whole lab is kept all the same
+        #[arg(hide = true)]
+        node: Option<NodePath>,
+    },
+    /// Make the lab what it was at the last `push`, and forget that
+    Pop {
+        /// In a lab of one machine it may be named, as Vagrant has it
+        #[arg(hide = true)]
+        node: Option<NodePath>,
+        /// Do not forget it
+        #[arg(long)]
+        no_delete: bool,
+        /// Accepted for habit's sake: no provisioner runs anyway
+        #[arg(long, hide = true)]
+        no_provision: bool,
     },
     /// Forget a snapshot
     #[command(alias = "rm")]

@@ -67,14 +67,33 @@ pub struct ConnectArgs {
 #[derive(Debug, Args)]
 pub struct SshArgs {
     /// Run this shell command instead of opening a shell
-    #[arg(short, long, value_name = "CMD")]
+    #[arg(short, long, value_name = "CMD", conflicts_with = "argv")]
     pub command: Option<String>,
     /// Log in as this user
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// The node
+    /// Give the command a terminal
+    #[arg(short, long, overrides_with = "no_tty")]
+    pub tty: bool,
+    /// Give the command no terminal (the default)
+    #[arg(long, hide = true)]
+    pub no_tty: bool,
+    /// The node; may be left out in a lab of one
     #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
-    pub path: NodePath,
+    pub path: Option<NodePath>,
+    /// Words of a shell command, as ssh takes them
+    #[arg(value_name = "CMD", last = true)]
+    pub argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PortArgs {
+    /// Nodes meant, with all inside them; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Print only the port of this machine that leads to this port of the node
+    #[arg(long, value_name = "PORT")]
+    pub guest: Option<u16>,
 }
 
 #[derive(Debug, Args)]

@@ -27,6 +27,15 @@ pub struct UpArgs {
     /// Run no provisioners
     #[arg(long)]
     pub no_provision: bool,
+    /// Run these provisioners again and no others: by name, even if their `run` is
+    /// `never`, or by kind (`shell`, `file`)
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        conflicts_with = "no_provision"
+    )]
+    pub provision_with: Option<Vec<String>>,
     /// Bring a new lab up that is made from a starter, without a lab file of your own, and
     /// print its id; `destroy` removes its file as well
     #[arg(long, value_name = "NAME", conflicts_with = "paths")]
@@ -40,6 +49,70 @@ pub struct UpArgs {
     /// Go on in the background; `nestlab wait` waits
     #[arg(long)]
     pub no_wait: bool,
+    /// Options of Vagrant's that ask for what is done anyway
+    #[arg(long, hide = true)]
+    pub parallel: bool,
+    #[arg(long, hide = true)]
+    pub no_destroy_on_error: bool,
+    #[arg(long, hide = true)]
+    pub install_provider: bool,
+    #[arg(long, hide = true)]
+    pub no_install_provider: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ProvisionArgs {
+    /// Nodes meant, with all inside them; everything that runs if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Only these: by name, even if their `run` is `never`, or by kind (`shell`, `file`)
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub provision_with: Option<Vec<String>>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReloadArgs {
+    /// Nodes meant, with all inside them; everything that was brought up if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+    /// Run every provisioner again, even those that have run
+    #[arg(long, overrides_with = "no_provision")]
+    pub provision: bool,
+    /// Run no provisioners
+    #[arg(long)]
+    pub no_provision: bool,
+    /// Run these provisioners again and no others, as `up --provision-with` does
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        conflicts_with = "no_provision"
+    )]
+    pub provision_with: Option<Vec<String>>,
+    /// Pull the plug instead of asking
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SuspendArgs {
+    /// Nodes meant, with all inside them; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Nodes to show, with all inside them; everything if none is given
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    pub paths: Vec<NodePath>,
+}
+
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// Accepted for habit's sake: a lab that is gone is never listed
+    #[arg(long, hide = true)]
+    pub prune: bool,
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +173,11 @@ pub struct DestroyArgs {
     /// Do not ask
     #[arg(short = 'f', long = "yes", alias = "force", short_alias = 'y')]
     pub yes: bool,
+    /// Options of Vagrant's about how it is done, not what
+    #[arg(long, hide = true)]
+    pub parallel: bool,
+    #[arg(short, long, hide = true)]
+    pub graceful: bool,
 }
 
 #[derive(Debug, Args)]

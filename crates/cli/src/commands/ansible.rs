@@ -8,7 +8,7 @@
 pub mod inventory;
 
 use super::ssh_config;
-use crate::cli::UpArgs;
+use super::up::Way;
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::place::{Place, Record, private_dir};
@@ -34,26 +34,34 @@ const PLUGIN: &str = include_str!("ansible/connection.py");
 const MARKS: &str = "/var/lib/nestlab/ansible";
 
 /// Playbooks of a lab, and which of them are meant.
+#[derive(Default)]
 pub struct Plays {
     /// All of the lab: nodes stand in their groups whatever is applied.
     all: Vec<Playbook>,
+    /// With the policy that holds now.
     meant: Vec<Playbook>,
-    forced: bool,
 }
 
 impl Plays {
-    /// Those that an `up` is about.
+    /// Those that somebody asks for.
     ///
     /// # Errors
     /// There are some, and no Ansible: better said before anything starts.
-    pub fn of(lab: &Lab, args: &UpArgs) -> Result<Self, Error> {
-        let named = |path: &NodePath| args.paths.iter().any(|up| up == path || up.contains(path));
-        let meant = |play: &&Playbook| {
-            !args.no_provision
-                && play.run != RunPolicy::Never
-                && (args.paths.is_empty() || named(&play.node))
+    pub fn of(lab: &Lab, way: &Way) -> Result<Self, Error> {
+        let named = |path: &NodePath| way.paths.iter().any(|up| up == path || up.contains(path));
+        let is_meant = |play: &Playbook| {
+            play.run != RunPolicy::Never && (way.paths.is_empty() || named(&play.node))
         };
-        let meant: Vec<_> = lab.playbooks.iter().filter(meant).cloned().collect();
+        let as_asked = |play: &Playbook| Playbook {
+            run: way.provision.policy(&play.name, Playbook::KIND, play.run),
+            ..play.clone()
+        };
+        let meant: Vec<_> = lab
+            .playbooks
+            .iter()
+            .map(as_asked)
+            .filter(is_meant)
+            .collect();
         if !meant.is_empty() && !is_there() {
             let message =
                 format!("Cannot find the program `{PROGRAM}`, which the lab file asks for");
@@ -63,7 +71,6 @@ impl Plays {
         Ok(Self {
             all: lab.playbooks.clone(),
             meant,
-            forced: args.provision,
         })
     }
 
@@ -95,8 +102,7 @@ impl Plays {
             let mark = mark(run[0])?;
             let mut due = Vec::new();
             for play in run {
-                if self.forced || play.run == RunPolicy::Always || !has(client, play, &mark).await?
-                {
+                if play.run == RunPolicy::Always || !has(client, play, &mark).await? {
                     due.push(play);
                 }
             }

@@ -4,7 +4,7 @@
 use crate::cli::{CompletionsArgs, Shell};
 use crate::context::Context;
 use crate::error::Error;
-use crate::output;
+use crate::{machine, output};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Zsh};
 use nestlab_api::message::API_VERSION;
 
@@ -20,7 +20,10 @@ pub fn api(_: &Context) -> Result<u8, Error> {
 
 pub fn version(context: &Context) -> Result<u8, Error> {
     let version = env!("CARGO_PKG_VERSION");
-    if context.global.json {
+    if context.global.machine_readable {
+        machine::ui("", "output", &format!("Installed Version: {version}"));
+        machine::line("", "version-installed", &[version]);
+    } else if context.global.json {
         output::json(&serde_json::json!({ "version": version, "api": API_VERSION }));
     } else {
         output::data(&format!("nestlab {version}\n"));

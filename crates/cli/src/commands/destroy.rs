@@ -9,7 +9,7 @@ use crate::error::{Code, Error};
 use crate::output;
 use crate::place::{Place, Record};
 use crate::terminal::agrees;
-use crate::{supervisor, sweep};
+use crate::{machine, supervisor, sweep};
 use nestlab_api::client::Client;
 use nestlab_api::message::StopRequest;
 use nestlab_model::NodePath;
@@ -54,6 +54,8 @@ async fn destroy(
         return Err(Error::new(Code::Interrupted, "Nothing was destroyed"));
     }
     let paths = if whole { Vec::new() } else { args.paths };
+    let meant = super::meant(&report.status, &paths);
+    machine::action(context, "destroy", "start", &meant);
     let request = StopRequest {
         paths,
         force: true,
@@ -74,6 +76,7 @@ async fn destroy(
         supervisor::end(&client, report.keeper).await?;
         clear(place, record).await?;
     }
+    machine::action(context, "destroy", "end", &meant);
     said(context, record, whole, &done.progress.elapsed());
     Ok(0)
 }

@@ -46,8 +46,15 @@ pub fn run(context: &Context, args: ExecArgs) -> Result<u8, Error> {
 }
 
 pub fn ssh(context: &Context, args: SshArgs) -> Result<u8, Error> {
-    let tty = args.command.is_none() && terminal::is_interactive();
-    let argv = match args.command {
+    let command = match args.command {
+        Some(command) => Some(command),
+        None => (!args.argv.is_empty()).then(|| args.argv.join(" ")),
+    };
+    let tty = match command {
+        Some(_) => args.tty,
+        None => args.tty || terminal::is_interactive(),
+    };
+    let argv = match command {
         Some(command) => vec!["/bin/sh".to_owned(), "-lc".to_owned(), command],
         None => Vec::new(),
     };
@@ -59,7 +66,33 @@ pub fn ssh(context: &Context, args: SshArgs) -> Result<u8, Error> {
         stdin: true,
         ..ExecRequest::default()
     };
-    context.block_on(execute(context, &args.path, request))
+    context.block_on(async {
+        let path = match args.path {
+            Some(path) => path,
+            None => only_node(context).await?,
+        };
+        execute(context, &path, request).await
+    })
+}
+
+/// The node that is meant where none is named: there is but one at the top.
+async fn only_node(context: &Context) -> Result<NodePath, Error> {
+    let status = super::client(context).await?.layer().await?.status;
+    match status.nodes.as_slice() {
+        [node] => Ok(node.path.clone()),
+        [] => {
+            Err(Error::new(Code::Unknown, "The lab has no node yet")
+                .hint("`nestlab up` makes them"))
+        }
+        nodes => {
+            let names: Vec<String> = nodes
+                .iter()
+                .map(|node| format!("`{}`", node.path))
+                .collect();
+            Err(Error::new(Code::Usage, "The lab has several nodes")
+                .hint(format!("Name one: {}", names.join(", "))))
+        }
+    }
 }
 
 /// What the user gave, and the kind of terminal if there is one.

@@ -12,12 +12,16 @@ use crate::cli::ImageVerb;
 use crate::context::Context;
 use crate::embedded;
 use crate::error::{Code, Error};
+use crate::machine::{self, Provider};
 use crate::output;
 use crate::place::Dirs;
 use nestlab_image::{Image, ImageError, KitSources, Store};
 use nestlab_model::{ImageName, ImageSpec};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// The version of boxes that have none, as Vagrant tells it.
+const NO_VERSION: &str = "0";
 
 pub fn run(context: &Context, verb: ImageVerb) -> Result<u8, Error> {
     match verb {
@@ -39,6 +43,10 @@ fn list(context: &Context) -> Result<u8, Error> {
         output::json(&json!({ "images": images.iter().map(document).collect::<Vec<_>>() }));
         return Ok(0);
     }
+    if context.global.machine_readable {
+        tell_machines(context, &images);
+        return Ok(0);
+    }
     if images.is_empty() {
         context.say("No images; `nestlab image build` or `nestlab up` makes them");
         return Ok(0);
@@ -58,6 +66,18 @@ fn list(context: &Context) -> Result<u8, Error> {
         &std::iter::once(head).chain(rows).collect::<Vec<_>>(),
     ));
     Ok(0)
+}
+
+/// What `vagrant box list --machine-readable` writes.
+fn tell_machines(context: &Context, images: &[Image]) {
+    let provider = Provider::of_machines(context);
+    for image in images {
+        let (name, provider) = (image.name.as_str(), provider.name());
+        machine::ui("", "info", &format!("{name} ({provider}, {NO_VERSION})"));
+        machine::line("", "box-name", &[name]);
+        machine::line("", "box-provider", &[provider]);
+        machine::line("", "box-version", &[NO_VERSION]);
+    }
 }
 
 fn build(context: &Context, names: &[String]) -> Result<u8, Error> {

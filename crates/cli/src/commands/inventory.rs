@@ -18,7 +18,7 @@ pub fn run(context: &Context, args: SshConfigArgs) -> Result<u8, Error> {
     let playbooks = playbooks(context)?;
     let hosts = reached.nodes.iter();
     let hosts: Vec<Host> = hosts
-        .map(|path| host(path, &config, &playbooks, args.user.as_deref()))
+        .map(|(path, _)| host(path, &config, &playbooks, args.user.as_deref()))
         .collect();
     output::json(&document(&hosts));
     Ok(0)

@@ -2,10 +2,11 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::machine::{self, Provider};
 use crate::output;
 use crate::place::{Dirs, Record};
 use nestlab_api::client::Client;
-use nestlab_model::NodeState;
+use nestlab_model::{LayerStatus, NodeState};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -18,10 +19,14 @@ pub fn run(context: &Context) -> Result<u8, Error> {
         let looks = dirs.records().into_iter().map(|record| look(&dirs, record));
         Ok(futures::future::join_all(looks).await)
     })?;
+    if context.global.machine_readable {
+        tell_machines(context, &labs);
+        return Ok(0);
+    }
     if context.global.json {
         let list: Vec<_> = labs
             .iter()
-            .map(|(record, state)| {
+            .map(|(record, state, _)| {
                 serde_json::json!({
                     "name": record.name,
                     "id": record.id,
@@ -40,7 +45,7 @@ pub fn run(context: &Context) -> Result<u8, Error> {
         return Ok(0);
     }
     let head = ["LAB", "ID", "STATE", "FILE"].map(str::to_owned).to_vec();
-    let rows = labs.iter().map(|(record, state)| {
+    let rows = labs.iter().map(|(record, state, _)| {
         vec![
             record.name.clone(),
             record.id.clone(),
@@ -54,6 +59,22 @@ pub fn run(context: &Context) -> Result<u8, Error> {
     Ok(0)
 }
 
+/// What `vagrant global-status --machine-readable` writes: every node, under its lab's id.
+fn tell_machines(context: &Context, labs: &[(Record, String, LayerStatus)]) {
+    let count: usize = labs.iter().map(|(.., status)| status.walk().len()).sum();
+    machine::line("", "metadata", &["machine-count", &count.to_string()]);
+    for (record, _, status) in labs {
+        let home = record.file.parent().unwrap_or(&record.file).display();
+        for node in status.walk() {
+            let (target, provider) = (node.path.to_string(), Provider::of(context, node));
+            machine::line(&target, "machine-id", &[&record.id]);
+            machine::line(&target, "provider-name", &[provider.name()]);
+            machine::line(&target, "machine-home", &[&home.to_string()]);
+            machine::line(&target, "state", &[provider.state(node)]);
+        }
+    }
+}
+
 fn file(record: &Record) -> String {
     if let Some(origin) = &record.fork_of {
         return format!("(fork of {origin})");
@@ -62,24 +83,22 @@ fn file(record: &Record) -> String {
     format!("{}{gone}", record.file.display())
 }
 
-/// How a lab is, in a few words; its supervisor is not started for it.
-async fn look(dirs: &Dirs, record: Record) -> (Record, String) {
+/// How a lab is, in a few words and whole; its supervisor is not started for it.
+async fn look(dirs: &Dirs, record: Record) -> (Record, String, LayerStatus) {
     let client = Client::unix(dirs.socket(&record.id));
-    let state = match timeout(PATIENCE, client.layer()).await {
-        Err(_) => "does not answer".to_owned(),
-        Ok(Err(_)) => "not supervised".to_owned(),
-        Ok(Ok(report)) => {
-            let nodes = report.status.walk();
-            let ready = nodes
-                .iter()
-                .filter(|node| node.state == NodeState::Ready)
-                .count();
-            match (ready, nodes.len()) {
-                (0, _) => "down".to_owned(),
-                (ready, all) if ready == all => format!("ready ({all})"),
-                (ready, all) => format!("{ready} of {all} ready"),
-            }
-        }
-    };
-    (record, state)
+    match timeout(PATIENCE, client.layer()).await {
+        Err(_) => (record, "does not answer".to_owned(), LayerStatus::default()),
+        Ok(Err(_)) => (record, "not supervised".to_owned(), LayerStatus::default()),
+        Ok(Ok(report)) => (record, words(&report.status), report.status),
+    }
+}
+
+fn words(status: &LayerStatus) -> String {
+    let nodes = status.walk();
+    let ready = nodes.iter().filter(|node| node.state == NodeState::Ready);
+    match (ready.count(), nodes.len()) {
+        (0, _) => "down".to_owned(),
+        (ready, all) if ready == all => format!("ready ({all})"),
+        (ready, all) => format!("{ready} of {all} ready"),
+    }
 }

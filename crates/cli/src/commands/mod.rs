@@ -2,6 +2,7 @@
 
 pub mod ansible;
 pub mod bench;
+pub mod boxes;
 pub mod compare;
 pub mod connect;
 pub mod console;
@@ -21,7 +22,10 @@ pub mod net;
 mod operation;
 pub mod pause;
 pub mod plan;
+pub mod plugin;
 pub mod port;
+pub mod provision;
+pub mod reload;
 pub mod resize;
 mod scratch;
 pub mod snapshot;
@@ -35,12 +39,45 @@ use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::supervisor;
 use nestlab_api::client::Client;
-use nestlab_model::{LayerStatus, NodePath};
+use nestlab_model::{LayerStatus, NodePath, NodeStatus};
 
 /// A client of the lab that is meant; its supervisor is started if it died.
 async fn client(context: &Context) -> Result<Client, Error> {
     let place = context.place()?;
     supervisor::ensure_running(&place, place.known()?).await
+}
+
+/// The nodes of the tree that paths mean, with all inside them.
+fn meant(status: &LayerStatus, paths: &[NodePath]) -> Vec<NodePath> {
+    let is_meant =
+        |path: &NodePath| paths.is_empty() || paths.iter().any(|meant| meant.contains(path));
+    let all = status.walk().into_iter().map(|node| node.path.clone());
+    all.filter(is_meant).collect()
+}
+
+/// Of the nodes that paths mean, those that something can be done to; of the others it is
+/// said that they are left alone. Without paths the nodes at the top are meant.
+fn fit(
+    context: &Context,
+    status: &LayerStatus,
+    paths: &[NodePath],
+    fits: impl Fn(&NodeStatus) -> bool,
+) -> Result<Vec<NodePath>, Error> {
+    for path in paths {
+        check_path(status, path)?;
+    }
+    let top = || status.nodes.iter().map(|node| node.path.clone()).collect();
+    let whole = paths.is_empty() || paths.iter().any(NodePath::is_host);
+    let paths: Vec<NodePath> = if whole { top() } else { paths.to_vec() };
+    let nodes = status.walk();
+    let (fit, unfit): (Vec<_>, Vec<_>) = paths
+        .into_iter()
+        .partition(|path| nodes.iter().any(|node| node.path == *path && fits(node)));
+    for path in unfit {
+        let state = check_path(status, &path)?;
+        context.say(&format!("{path} is {state} and left alone"));
+    }
+    Ok(fit)
 }
 
 /// What a call on a node came to: if the node is the trouble, in which way.

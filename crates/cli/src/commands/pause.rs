@@ -4,7 +4,7 @@ use super::operation;
 use crate::cli::PauseArgs;
 use crate::context::Context;
 use crate::error::Error;
-use crate::output;
+use crate::{machine, output};
 use nestlab_api::client::Client;
 use nestlab_api::message::PauseRequest;
 use operation::Done;
@@ -21,8 +21,11 @@ pub fn pause(context: &Context, args: PauseArgs) -> Result<u8, Error> {
 pub fn resume(context: &Context, args: PauseArgs) -> Result<u8, Error> {
     context.block_on(async {
         let (client, request) = meant(context, args).await?;
+        let nodes = super::meant(&client.layer().await?.status, &request.paths);
+        machine::action(context, "resume", "start", &nodes);
         let begin = |client: Client| async move { client.resume(&request).await };
         let done = operation::run(context, &client, Vec::new(), begin).await?;
+        machine::action(context, "resume", "end", &nodes);
         tell(context, &done, "Resumed")
     })
 }

@@ -7,8 +7,8 @@
 use crate::cli::SshConfigArgs;
 use crate::context::Context;
 use crate::error::{Code, Error};
-use crate::output;
 use crate::place::{Place, Record, private_dir};
+use crate::{machine, output};
 use nestlab_api::client::Client;
 use nestlab_api::message::ExecRequest;
 use nestlab_model::{NodePath, NodeState, NodeStatus};
@@ -42,7 +42,14 @@ pub fn run(context: &Context, args: SshConfigArgs) -> Result<u8, Error> {
 
 async fn configure(context: &Context, args: SshConfigArgs) -> Result<u8, Error> {
     let reached = reach(context, &args).await?;
-    output::data(&reached.config);
+    match context.global.machine_readable {
+        true => {
+            for (path, entry) in &reached.nodes {
+                machine::line(&path.to_string(), "ssh-config", &[entry]);
+            }
+        }
+        false => output::data(&reached.config),
+    }
     Ok(0)
 }
 
@@ -50,8 +57,8 @@ async fn configure(context: &Context, args: SshConfigArgs) -> Result<u8, Error> 
 pub struct Reached {
     /// As ssh_config(5) has it.
     pub config: String,
-    /// The nodes in it, by its own names for them.
-    pub nodes: Vec<NodePath>,
+    /// The nodes in it, each with its part.
+    pub nodes: Vec<(NodePath, String)>,
     /// Where files for ssh are kept.
     pub folder: PathBuf,
 }
@@ -82,14 +89,9 @@ pub async fn reach(context: &Context, args: &SshConfigArgs) -> Result<Reached, E
         }
         let alias = format!("nestlab-{}-{}", record.id, host(&node.path));
         known.extend(host_keys.iter().map(|key| format!("{alias} {key}\n")));
-        config.push_str(&entry(
-            record,
-            &node.path,
-            &alias,
-            &keys,
-            args.user.as_deref(),
-        )?);
-        nodes.push(node.path.clone());
+        let entry = entry(record, &node.path, &alias, &keys, args.user.as_deref())?;
+        config.push_str(&entry);
+        nodes.push((node.path.clone(), entry));
     }
     let cannot = |error| {
         Error::caused(

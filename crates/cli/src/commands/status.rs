@@ -1,25 +1,122 @@
 //! `nestlab status`: the tree, and what each level really runs on.
 
+use crate::cli::StatusArgs;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Code, Error};
+use crate::machine::{self, Provider};
 use crate::place::{Place, Record};
 use crate::render::tree;
 use crate::{output, supervisor};
 use nestlab_api::message::LayerReport;
-use nestlab_model::{LayerStatus, NodeStatus};
+use nestlab_model::{LayerStatus, NodePath, NodeStatus};
 use serde_json::{Value, json};
 
-pub fn run(context: &Context) -> Result<u8, Error> {
+pub fn run(context: &Context, args: &StatusArgs) -> Result<u8, Error> {
     let place = context.place()?;
     let Some(record) = place.record.clone() else {
-        return never_up(context, &place);
+        return match context.global.machine_readable {
+            true => tell_machines(context, &place, &LayerStatus::default(), &args.paths),
+            false => never_up(context, &place),
+        };
     };
     context.block_on(async {
         let client = supervisor::ensure_running(&place, &record).await?;
-        let report = client.layer().await?;
+        let mut report = client.layer().await?;
+        if context.global.machine_readable {
+            return tell_machines(context, &place, &report.status, &args.paths);
+        }
+        for path in &args.paths {
+            super::check_path(&report.status, path)?;
+        }
+        report.status = only(report.status, &args.paths);
+        report
+            .listeners
+            .retain(|listener| is_meant(&listener.path, &args.paths));
         show(context, &record, &report);
         Ok(0)
     })
+}
+
+/// The nodes that paths mean, within those they stand in.
+fn only(status: LayerStatus, paths: &[NodePath]) -> LayerStatus {
+    let keep = |node: NodeStatus| {
+        if is_meant(&node.path, paths) {
+            return Some(node);
+        }
+        let inside = only(node.inside?, paths);
+        (!inside.nodes.is_empty()).then_some(NodeStatus {
+            inside: Some(inside),
+            ..node
+        })
+    };
+    LayerStatus {
+        nodes: status.nodes.into_iter().filter_map(keep).collect(),
+    }
+}
+
+fn is_meant(path: &NodePath, paths: &[NodePath]) -> bool {
+    paths.is_empty() || paths.iter().any(|meant| meant.contains(path))
+}
+
+/// What `vagrant status --machine-readable` writes. Nodes of the file that were not brought
+/// up yet are told, too; if it cannot be read now, what is there is.
+fn tell_machines(
+    context: &Context,
+    place: &Place,
+    status: &LayerStatus,
+    paths: &[NodePath],
+) -> Result<u8, Error> {
+    let mut told: Vec<(NodePath, Provider, &'static str)> = Vec::new();
+    for node in status.walk() {
+        let provider = Provider::of(context, node);
+        let state = provider.state(node);
+        told.push((node.path.clone(), provider, state));
+    }
+    let is_fork = place
+        .record
+        .as_ref()
+        .is_some_and(|record| record.fork_of.is_some());
+    let lab = match told.is_empty() {
+        true => Some(context.load(place.existing_file()?)?),
+        false => context.read(&place.file)?.lab.filter(|_| !is_fork),
+    };
+    for (path, node) in lab.iter().flat_map(|lab| lab.layer.walk()) {
+        if told.iter().all(|(known, ..)| *known != path) {
+            told.push((path, Provider::of_kind(context, node.kind), "not_created"));
+        }
+    }
+    if let Some(path) = paths
+        .iter()
+        .find(|path| told.iter().all(|(known, ..)| known != *path))
+    {
+        let known: Vec<String> = told.iter().map(|(path, ..)| format!("`{path}`")).collect();
+        let message = format!("There is no node `{path}` in this lab");
+        let hint = format!("Its nodes: {}", known.join(", "));
+        return Err(Error::new(Code::Unknown, message).hint(hint));
+    }
+    told.retain(|(path, ..)| is_meant(path, paths));
+    for (path, provider, _) in &told {
+        machine::line(
+            &path.to_string(),
+            "metadata",
+            &["provider", provider.name()],
+        );
+    }
+    for (path, provider, state) in &told {
+        let target = path.to_string();
+        machine::line(&target, "provider-name", &[provider.name()]);
+        machine::line(&target, "state", &[state]);
+        machine::line(&target, "state-human-short", &[&machine::short(state)]);
+        machine::line(&target, "state-human-long", &[machine::long(state)]);
+    }
+    let rows = told.iter().map(|(path, provider, state)| {
+        let name = path.to_string();
+        format!("{name:<25} {} ({})", machine::short(state), provider.name())
+    });
+    let rows: Vec<String> = rows.collect();
+    let text = format!("Current machine states:\n\n{}", rows.join("\n"));
+    machine::ui("", "info", &text);
+    Ok(0)
 }
 
 fn show(context: &Context, record: &Record, report: &LayerReport) {

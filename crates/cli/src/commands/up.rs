@@ -1,51 +1,96 @@
-//! `nestlab up`: makes the lab as its file says.
+//! `nestlab up`: makes the lab as its file says. Other verbs that do so in a way of their
+//! own ([`Way`]) call it.
 
 use super::ansible::Plays;
 use super::{doctor, operation};
 use crate::cli::UpArgs;
 use crate::context::Context;
 use crate::error::{Code, Error};
+use crate::machine::{self, Provider};
 use crate::output;
 use crate::place::{self, Place, Record};
 use crate::starters::{self, Starter};
 use crate::supervisor;
 use nestlab_api::client::Client;
 use nestlab_api::message::{ImageSource, LayerSpec, ProvisionChoice, UpRequest};
-use nestlab_model::{Lab, Layer, NodePath};
+use nestlab_model::{Lab, Layer, NodePath, Playbook};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::process::Stdio;
+
+/// Actions that are no `up` to whoever asked for them, as Vagrant calls them.
+pub const PROVISION: &str = "provision";
+pub const SYNC: &str = "sync_folders";
+
+/// How a lab is made as its file says.
+#[derive(Debug, Default)]
+pub struct Way {
+    /// What Vagrant calls it.
+    pub action: &'static str,
+    /// Nodes meant; all if empty.
+    pub paths: Vec<NodePath>,
+    /// Which provisioners run.
+    pub provision: ProvisionChoice,
+    /// Whether templates are left alone.
+    pub cold: bool,
+}
+
+impl Way {
+    fn of(args: &UpArgs) -> Self {
+        Self {
+            action: "up",
+            paths: args.paths.clone(),
+            provision: choice(args.provision, args.no_provision, &args.provision_with),
+            cold: args.cold,
+        }
+    }
+}
 
 pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
     let mut place = match &args.starter {
         Some(name) => begun(context, name)?,
         None => context.place()?,
     };
+    let way = Way::of(&args);
     if let Some(record) = place.record.clone().filter(|r| r.fork_of.is_some()) {
         return match args.no_wait {
-            true => in_background(context, &place, &record, &args),
-            false => context.block_on(bring_up(context, &place, &record, None, &args)),
+            true => in_background(context, &place, &record, &way),
+            false => context.block_on(bring_up(context, &place, &record, None, &way)),
         };
     }
     let file = place.existing_file()?.to_owned();
     let mut lab = context.load(&file)?;
-    check_paths(&lab.layer, &args.paths)?;
-    let plays = Plays::of(&lab, &args)?;
-    let record = place.register(lab.name.as_str())?;
+    check(&lab, &way)?;
+    let record = place.register(lab.name.as_str(), context.global.provider.as_deref())?;
     if args.starter.is_some() && !context.global.json {
         // Before anything can go wrong: without it nobody would know what to destroy.
         output::data(&format!("{}\n", record.id));
     }
     if args.no_wait {
-        return in_background(context, &place, &record, &args);
+        return in_background(context, &place, &record, &way);
     }
     context.block_on(async {
         super::image::pin(context, &file, &mut lab.images).await?;
-        let layer = lab.layer.clone();
-        let done = bring_up(context, &place, &record, Some(lab), &args).await?;
-        let client = place.client(&record);
-        plays.run(context, &place, &record, &layer, &client).await?;
-        Ok(done)
+        bring_up(context, &place, &record, Some(lab), &way).await
     })
+}
+
+/// The lab as its file has it now. A fork is what it was copied from, whatever has become
+/// of the file.
+pub async fn current(
+    context: &Context,
+    place: &Place,
+    record: &Record,
+    way: &Way,
+) -> Result<Option<Lab>, Error> {
+    if record.fork_of.is_some() {
+        return Ok(None);
+    }
+    let file = place.existing_file()?;
+    let mut lab = context.load(file)?;
+    check(&lab, way)?;
+    super::image::pin(context, file, &mut lab.images).await?;
+    Ok(Some(lab))
 }
 
 /// The lab of a starter, in a folder of its own.
@@ -57,15 +102,19 @@ fn begun(context: &Context, starter: &str) -> Result<Place, Error> {
     place::of_file(&dirs, &folder.join(starters::FILE))
 }
 
-async fn bring_up(
+/// Makes the lab so, in that way.
+pub async fn bring_up(
     context: &Context,
     place: &Place,
     record: &Record,
     lab: Option<Lab>,
-    args: &UpArgs,
+    way: &Way,
 ) -> Result<u8, Error> {
+    let plays = match &lab {
+        Some(lab) => Plays::of(lab, way)?,
+        None => Plays::default(),
+    };
     let (told, client) = begin(context, place, record, lab.as_ref()).await?;
-    // A fork is what it was copied from, whatever has become of the file.
     let layer = match lab {
         Some(lab) => {
             let spec = spec(record, lab);
@@ -74,17 +123,19 @@ async fn bring_up(
         }
         None => client.spec().await?.layer,
     };
-    check_paths(&layer, &args.paths)?;
+    check_paths(&layer, &way.paths)?;
     let order: Vec<NodePath> = layer.walk().into_iter().map(|(path, _)| path).collect();
+    let meant = tell_machines(context, &layer, way);
     let request = UpRequest {
-        paths: args.paths.clone(),
-        provision: provision(args),
-        cold: args.cold,
+        paths: way.paths.clone(),
+        provision: way.provision.clone(),
+        cold: way.cold,
         boot_only: false,
     };
     let begin = |client: Client| async move { client.up(&request).await };
     let mut done = operation::run(context, &client, order, begin).await?;
     done.progress.finish();
+    machine::action(context, way.action, "end", &meant);
     let status = &done.outcome.status;
     if context.global.json {
         output::json_line(
@@ -102,11 +153,14 @@ async fn bring_up(
             "brought up",
         ));
     }
+    plays.run(context, place, record, &layer, &client).await?;
     let elapsed = done.progress.elapsed();
-    context.say(&format!(
-        "{} is up in {elapsed}",
-        context.paint("1;32", &record.name)
-    ));
+    let name = context.paint("1;32", &record.name);
+    context.say(&match way.action {
+        PROVISION => format!("Provisioned in {elapsed}"),
+        SYNC => format!("Copied in {elapsed}"),
+        _ => format!("{name} is up in {elapsed}"),
+    });
     if !context.global.quiet && !context.global.json {
         for listener in client.layer().await?.listeners {
             context.say(&format!("  {}", super::port::line(&listener)));
@@ -181,12 +235,70 @@ fn public_keys() -> Vec<String> {
     keys.collect()
 }
 
-fn provision(args: &UpArgs) -> ProvisionChoice {
-    match (args.provision, args.no_provision) {
-        (true, _) => ProvisionChoice::Force,
-        (_, true) => ProvisionChoice::None,
+/// Which provisioners run, by the options that verbs have for it.
+pub fn choice(again: bool, none: bool, only: &Option<Vec<String>>) -> ProvisionChoice {
+    match (only, again, none) {
+        (Some(names), ..) => ProvisionChoice::Only(names.clone()),
+        (None, true, _) => ProvisionChoice::Force,
+        (None, _, true) => ProvisionChoice::None,
         _ => ProvisionChoice::Policy,
     }
+}
+
+/// Says for scripts that read Vagrant's output what begins; returns the nodes meant.
+fn tell_machines(context: &Context, layer: &Layer, way: &Way) -> Vec<NodePath> {
+    let is_meant = |path: &NodePath| {
+        way.paths.is_empty() || way.paths.iter().any(|meant| meant.contains(path))
+    };
+    let mut meant = Vec::new();
+    for (path, node) in layer.walk() {
+        if !is_meant(&path) {
+            continue;
+        }
+        if context.global.machine_readable {
+            let provider = Provider::of_kind(context, node.kind);
+            let data = ["provider", provider.name()];
+            machine::line(&path.to_string(), "metadata", &data);
+        }
+        meant.push(path);
+    }
+    machine::action(context, way.action, "start", &meant);
+    meant
+}
+
+/// Whether the lab has the nodes and provisioners that are named.
+fn check(lab: &Lab, way: &Way) -> Result<(), Error> {
+    check_paths(&lab.layer, &way.paths)?;
+    match &way.provision {
+        ProvisionChoice::Only(names) => check_steps(lab, names),
+        _ => Ok(()),
+    }
+}
+
+fn check_steps(lab: &Lab, names: &[String]) -> Result<(), Error> {
+    let nodes = lab.layer.walk();
+    let steps = nodes.iter().flat_map(|(_, node)| &node.provision);
+    let (mut known, mut kinds) = (BTreeSet::new(), BTreeSet::from(["shell", "file"]));
+    for step in steps {
+        known.insert(step.name.as_str());
+        kinds.insert(step.action.kind());
+    }
+    for play in &lab.playbooks {
+        known.insert(play.name.as_str());
+        kinds.insert(Playbook::KIND);
+    }
+    let is_known = |name: &&String| known.contains(name.as_str()) || kinds.contains(name.as_str());
+    let Some(unknown) = names.iter().find(|name| !is_known(name)) else {
+        return Ok(());
+    };
+    let message = format!("The lab file has no provisioner `{unknown}`");
+    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    Err(
+        Error::new(Code::Usage, message).hint(match known.is_empty() {
+            true => "It has none at all".to_owned(),
+            false => format!("Its provisioners: {}", known.join(", ")),
+        }),
+    )
 }
 
 fn check_paths(layer: &Layer, paths: &[NodePath]) -> Result<(), Error> {
@@ -211,7 +323,7 @@ fn in_background(
     context: &Context,
     place: &Place,
     record: &Record,
-    args: &UpArgs,
+    way: &Way,
 ) -> Result<u8, Error> {
     let what = "Cannot go on in the background";
     let fail = |error: std::io::Error| Error::caused(what, &error);
@@ -226,16 +338,25 @@ fn in_background(
     for (key, value) in &context.global.set {
         command.arg("--set").arg(format!("{key}={value}"));
     }
+    for (name, image) in &context.global.box_alias {
+        command.arg("--box-alias").arg(format!("{name}={image}"));
+    }
+    if let Some(provider) = &context.global.provider {
+        command.arg("--provider").arg(provider);
+    }
     command.arg("up");
-    match provision(args) {
+    match &way.provision {
         ProvisionChoice::Policy => {}
         ProvisionChoice::None => drop(command.arg("--no-provision")),
         ProvisionChoice::Force => drop(command.arg("--provision")),
+        ProvisionChoice::Only(names) => {
+            command.arg("--provision-with").arg(names.join(","));
+        }
     }
-    if args.cold {
+    if way.cold {
         command.arg("--cold");
     }
-    command.args(args.paths.iter().map(NodePath::to_string));
+    command.args(way.paths.iter().map(NodePath::to_string));
     command.stdin(Stdio::null());
     command
         .stdout(output.try_clone().map_err(fail)?)

@@ -10,7 +10,7 @@ pub fn run(context: &Context) -> Result<u8, Error> {
     let place = context.place()?;
     let file = place.existing_file()?;
     if context.global.json {
-        let loaded = context.read(file);
+        let loaded = context.read(file)?;
         let valid = loaded.lab.is_some();
         output::json(&serde_json::json!({
             "file": file,
@@ -19,7 +19,7 @@ pub fn run(context: &Context) -> Result<u8, Error> {
         }));
         return Ok(if valid { 0 } else { Code::Usage as u8 });
     }
-    let loaded = context.read(file);
+    let loaded = context.read(file)?;
     let least = if context.global.quiet {
         Severity::Error
     } else {

@@ -29,6 +29,8 @@ pub struct Dirs {
     pub memory: PathBuf,
     /// What templates may take in the store.
     pub template_budget: ByteSize,
+    /// What the user has said for all labs, if anything.
+    pub config: PathBuf,
 }
 
 impl Dirs {
@@ -45,6 +47,7 @@ impl Dirs {
             runtime: runtime_dir(),
             memory: PathBuf::from(format!("/dev/shm/nestlab-{}", user_id())),
             template_budget: template_budget()?,
+            config: xdg("XDG_CONFIG_HOME", ".config")?.join("nestlab/config.yaml"),
         })
     }
 

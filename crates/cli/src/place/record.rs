@@ -27,6 +27,9 @@ pub struct Record {
     /// The name of the lab that it was forked from. The file is that lab's, then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork_of: Option<String>,
+    /// What its Vagrantfile is read for, if `up` was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 impl Record {

@@ -7,6 +7,7 @@
 use super::{duration, tree};
 use crate::context::{Context, paint};
 use crate::error::clean;
+use crate::machine;
 use crate::terminal;
 use nestlab_model::{Accelerator, Event, EventKind, NodePath, NodeState};
 use std::collections::{BTreeMap, VecDeque};
@@ -37,6 +38,7 @@ enum Mode {
     Live,
     Lines,
     Json,
+    Machine,
     Quiet,
 }
 
@@ -55,6 +57,7 @@ impl Progress {
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let mode = match (&context.global, live) {
             (global, _) if global.json => Mode::Json,
+            (global, _) if global.machine_readable => Mode::Machine,
             (global, _) if global.quiet => Mode::Quiet,
             (_, true) => Mode::Live,
             (_, false) => Mode::Lines,
@@ -93,6 +96,9 @@ impl Progress {
                 self.accelerator(&path, accelerator, reason);
             }
             EventKind::Warning { message } => {
+                if self.mode == Mode::Machine {
+                    return told(&path, "warn", &message);
+                }
                 let head = paint(self.color, "1;33", "warning");
                 self.above(&format!("{head}: {}{}", prefix(&path), clean(&message)));
             }
@@ -128,7 +134,7 @@ impl Progress {
 
     /// Whether output was shown as it came.
     pub fn shows_output(&self) -> bool {
-        matches!(self.mode, Mode::Live | Mode::Lines)
+        matches!(self.mode, Mode::Live | Mode::Lines | Mode::Machine)
     }
 
     fn state(&mut self, path: NodePath, state: NodeState) {
@@ -143,11 +149,13 @@ impl Progress {
         if leaves {
             line.note.clear();
         }
-        if !known && self.mode == Mode::Lines {
-            let word = paint(self.color, tree::ansi(&state), &word);
-            emit(&format!("{:>7}  {path}  {word}\n", self.elapsed()));
-        } else {
-            self.tick();
+        match self.mode {
+            Mode::Lines if !known => {
+                let word = paint(self.color, tree::ansi(&state), &word);
+                emit(&format!("{:>7}  {path}  {word}\n", self.elapsed()));
+            }
+            Mode::Machine if !known => told(&path, "info", &word),
+            _ => self.tick(),
         }
     }
 
@@ -161,6 +169,7 @@ impl Progress {
                 self.line(&path).note = message;
                 self.tick();
             }
+            Mode::Machine => told(&path, "info", &message),
             Mode::Json | Mode::Quiet => {}
         }
     }
@@ -171,7 +180,9 @@ impl Progress {
             kept.pop_front();
         }
         kept.push_back(line.to_owned());
-        if self.shows_output() {
+        if self.mode == Mode::Machine {
+            told(path, "detail", line);
+        } else if self.shows_output() {
             let head = paint(self.color, "2", &format!("{path} |"));
             self.above(&format!("{head} {line}"));
         }
@@ -193,6 +204,9 @@ impl Progress {
             Accelerator::Container => "this level's kernel".to_owned(),
             _ => accelerator.to_string(),
         };
+        if self.mode == Mode::Machine {
+            return told(path, "info", &format!("runs on {on}{slow}{why}"));
+        }
         self.above(&format!("{}runs on {on}{slow}{why}", prefix(path)));
     }
 
@@ -280,6 +294,20 @@ impl Progress {
         self.drawn = shown.len();
         text
     }
+}
+
+/// A line for scripts, with the head that Vagrant gives it.
+fn told(path: &NodePath, level: &str, text: &str) {
+    let head = match level {
+        _ if path.is_host() => String::new(),
+        "detail" => format!("    {path}: "),
+        _ => format!("==> {path}: "),
+    };
+    let target = match path.is_host() {
+        true => String::new(),
+        false => path.to_string(),
+    };
+    machine::ui(&target, level, &format!("{head}{text}"));
 }
 
 fn prefix(path: &NodePath) -> String {

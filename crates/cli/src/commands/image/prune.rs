@@ -103,7 +103,7 @@ fn used_by_labs(context: &Context, dirs: &Dirs, images: &[Image]) -> BTreeSet<Di
 
 /// Names of images that a lab uses, by its file and by what was last brought up.
 fn names_of(context: &Context, dirs: &Dirs, record: &Record) -> BTreeSet<String> {
-    let file = context.read(&record.file).lab;
+    let file = context.read(&record.file).ok().and_then(|read| read.lab);
     let mut names: BTreeSet<String> = file
         .iter()
         .flat_map(|lab| lab.images.keys().map(ToString::to_string))
