@@ -93,14 +93,14 @@ fn unknown_images_and_architectures() {
 images: { web: { recipe: { suite: bookworm } } }
 nodes:
   a: { image: debain }
-  b: { image: fedora }
+  b: { image: gentoo }
   c: { image: web, arch: aarch64 }
   d: { image: web, arch: aarch64, accel: kvm }
   e: { image: web, kind: container }
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
 4:15-21 error[unknown-image] Unknown image `debain` ⟨neither in `images:` nor built in⟩ (did you mean `debian`?)
-5:15-21 error[unknown-image] Unknown image `fedora` ⟨neither in `images:` nor built in⟩ (known images: `web`, `debian`, `debian-12`, `debian-13`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
+5:15-21 error[unknown-image] Unknown image `gentoo` ⟨neither in `images:` nor built in⟩ (known images: `web`, `alpine-3.23`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
 6:26-33 error[foreign-architecture] This machine cannot run an aarch64 guest ⟨expected `x86_64`⟩
 7:26-33 error[foreign-architecture] KVM cannot run an aarch64 guest on this machine ⟨expected `x86_64`⟩
 "#);
