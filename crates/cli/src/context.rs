@@ -6,7 +6,8 @@ use crate::error::{Code, Error};
 use crate::output;
 use crate::pins::Pins;
 use crate::place::{self, Dirs, Place};
-use nestlab_labfile::{Diagnostic, Loaded, OsFiles, Severity};
+use crate::settings;
+use nestlab_labfile::{Diagnostic, Loaded, OsFiles, Settings, Severity};
 use nestlab_model::{ImageName, ImageSpec, Lab};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -81,6 +82,11 @@ impl Context {
     /// The folders of this machine.
     pub fn dirs(&self) -> Result<Dirs, Error> {
         Dirs::from_env()
+    }
+
+    /// What the user has set for every lab.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        settings::load(self.color)
     }
 
     /// The lab that is meant, whether it was ever up or not.

@@ -7,7 +7,7 @@
 mod dirs;
 mod record;
 
-pub use dirs::{Dirs, existing, private_dir};
+pub use dirs::{Dirs, config_home, existing, private_dir};
 pub use record::Record;
 
 use crate::cli::Global;

@@ -131,6 +131,11 @@ impl Dirs {
     }
 }
 
+/// The folder of the user's configuration.
+pub fn config_home() -> Result<PathBuf, Error> {
+    xdg("XDG_CONFIG_HOME", ".config")
+}
+
 /// What templates may take on disk: `NESTLAB_TEMPLATES`, as `8GiB`, or `0` for none.
 fn template_budget() -> Result<ByteSize, Error> {
     const VARIABLE: &str = "NESTLAB_TEMPLATES";

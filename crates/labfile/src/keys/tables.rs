@@ -549,3 +549,22 @@ pub(crate) static RECIPE_FILE: Object = Object {
         key("mode", Mode, "0644, or the source's", "Its permissions."),
     ],
 };
+
+pub(crate) static SETTINGS: Object = Object {
+    name: "settings file",
+    doc: "What a user says for every lab.",
+    keys: &[
+        key(
+            "image_mirrors",
+            Map("https://…/", &Url),
+            "",
+            "Beginnings of addresses of images, and what stands in place of each.",
+        ),
+        key(
+            "box_aliases",
+            Map("BOX", &Name),
+            "",
+            "Names of Vagrant's boxes, and the images that stand for them.",
+        ),
+    ],
+};

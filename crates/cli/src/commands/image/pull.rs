@@ -1,6 +1,6 @@
 //! What comes from elsewhere: found out what it is, fetched, and kept.
 
-use super::{document, no_image, open, told};
+use super::{document, no_image, open_to_fetch, told};
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::output;
@@ -19,10 +19,10 @@ pub(in crate::commands) async fn pin(
     lab_file: &Path,
     images: &mut Images,
 ) -> Result<(), Error> {
+    let store = open_to_fetch(context)?;
     if !images.values().any(|spec| spec.unpinned().is_some()) {
         return Ok(());
     }
-    let store = open(&context.dirs()?)?;
     let mut pins = Pins::beside(lab_file)?;
     pins.complete(context, &store, images).await
 }
@@ -34,7 +34,7 @@ pub(super) fn pull(context: &Context, names: &[String], upgrade: bool) -> Result
     if wanted.is_empty() {
         context.say("Nothing of this lab is fetched; `nestlab image build` makes the rest");
     }
-    let store = open(&context.dirs()?)?;
+    let store = open_to_fetch(context)?;
     let fetched = context.block_on(async {
         match &lab_file {
             Some(file) => pin(context, file, &mut wanted).await?,
