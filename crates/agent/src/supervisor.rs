@@ -19,6 +19,7 @@ use nestlab_backend_oci::Oci;
 use nestlab_backend_qemu::Qemu;
 use nestlab_engine::{Config, Engine, Fault, HostGround, LAYER_FILE, Templates};
 use nestlab_image::{KitSources, Store};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct SupervisorConfig {
     pub memory_dir: PathBuf,
     /// The image store.
     pub store_dir: PathBuf,
+    /// Beginnings of addresses of images, and what is asked in place of each.
+    pub image_mirrors: BTreeMap<String, String>,
     /// What templates may take on disk, in bytes; 0 for none.
     pub template_budget: u64,
     /// This program, which is also the keeper and the agent.
@@ -104,6 +107,7 @@ fn engine(config: &SupervisorConfig) -> Result<Engine, Fault> {
             &error,
         )
     })?;
+    let store = store.with_mirrors(config.image_mirrors.clone());
     let keeper = vec![
         config.program.clone().into_os_string(),
         OsString::from("__keeper"),

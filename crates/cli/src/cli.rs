@@ -204,13 +204,14 @@ pub enum ImageVerb {
     },
     /// Fetch images: those of the lab that come from elsewhere, or any by name
     Pull {
-        /// Images by name, of the lab or built in
+        /// Images by name, of the lab or built in, or in a registry as `docker://debian:12`
         names: Vec<String>,
         /// Take what publishers have today, and not what `nestlab.lock` says
         #[arg(long)]
         upgrade: bool,
     },
-    /// Take a disk image, a Vagrant box or an archive of a container image in
+    /// Take a disk image, a Vagrant box or a container image (an archive, or the folder of
+    /// an OCI image layout) in
     Import {
         /// The file
         file: PathBuf,

@@ -7,11 +7,12 @@ use crate::machine;
 use crate::output;
 use crate::pins::Pins;
 use crate::place::{self, Dirs, Place};
-use nestlab_labfile::{Config, Diagnostic, Loaded, OsFiles, Severity};
+use crate::settings;
+use nestlab_labfile::{Diagnostic, Loaded, OsFiles, Settings, Severity};
 use nestlab_model::{ImageName, ImageSpec, Lab};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -111,33 +112,21 @@ impl Context {
     /// Images by the names of the boxes that they stand for: those of the user's
     /// configuration, and those of the command line before them.
     pub fn box_aliases(&self) -> Result<BTreeMap<String, String>, Error> {
-        let mut aliases = self.config()?.box_aliases;
+        let set = self.settings()?.box_aliases.into_iter();
+        let mut aliases: BTreeMap<_, _> =
+            set.map(|(name, image)| (name, image.to_string())).collect();
         aliases.extend(self.global.box_alias.iter().cloned());
         Ok(aliases)
-    }
-
-    /// What the user has said for all labs.
-    fn config(&self) -> Result<Config, Error> {
-        let file = self.dirs()?.config;
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
-            Err(error) => {
-                let message = format!("Cannot read `{}`", file.display());
-                return Err(Error::caused(message, &error).code(Code::Usage));
-            }
-        };
-        let (config, loaded) = Config::read(&file, &text);
-        self.show(&loaded, &file, Severity::Warning);
-        match loaded.diagnostics.iter().any(Diagnostic::is_error) {
-            true => Err(mistakes(&loaded, &file)),
-            false => Ok(config),
-        }
     }
 
     /// The folders of this machine.
     pub fn dirs(&self) -> Result<Dirs, Error> {
         Dirs::from_env()
+    }
+
+    /// What the user has set for every lab.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        settings::load(self.color)
     }
 
     /// The lab that is meant, whether it was ever up or not.

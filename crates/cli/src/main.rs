@@ -20,6 +20,7 @@ mod place;
 mod reference;
 mod render;
 mod role;
+mod settings;
 mod starters;
 mod supervisor;
 mod sweep;

@@ -4,7 +4,7 @@
 
 use crate::context::Context;
 use crate::error::{Code, Error};
-use nestlab_image::Store;
+use nestlab_image::{ImageError, Store};
 use nestlab_model::{Digest, ImageName, ImageSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,13 +47,9 @@ impl Pins {
     /// Has images be what they were.
     pub fn apply(&self, images: &mut BTreeMap<ImageName, ImageSpec>) {
         for spec in images.values_mut() {
-            if let ImageSpec::Published { url, .. } = spec
-                && let Some(sha256) = self.images.get(url)
-            {
-                *spec = ImageSpec::Url {
-                    url: url.clone(),
-                    sha256: *sha256,
-                };
+            let known = spec.unpinned().and_then(|at| self.images.get(&at));
+            if let Some(digest) = known {
+                *spec = spec.pinned(*digest);
             }
         }
     }
@@ -68,11 +64,11 @@ impl Pins {
     ) -> Result<(), Error> {
         let mut new = false;
         for (name, spec) in images.iter() {
-            let ImageSpec::Published { url, checksums } = spec else {
+            let Some(address) = spec.unpinned() else {
                 continue;
             };
-            let digest = find_out(context, store, name, url, checksums).await?;
-            new |= self.images.insert(url.clone(), digest) != Some(digest);
+            let digest = find_out(context, store, name, spec).await?;
+            new |= self.images.insert(address, digest) != Some(digest);
         }
         self.apply(images);
         if new && let Err(error) = self.write() {
@@ -93,23 +89,25 @@ impl Pins {
     }
 }
 
-/// What a publisher's file is today.
+/// What a publisher has at an address today.
 pub async fn find_out(
     context: &Context,
     store: &Store,
     name: &ImageName,
-    url: &str,
-    checksums: &str,
+    spec: &ImageSpec,
 ) -> Result<Digest, Error> {
     let progress = |message: String| context.say(&format!("{name}: {message}"));
-    let pinned = store.pin(url, checksums, &progress).await;
+    let pinned = store.pin(spec, &progress).await;
     pinned.map_err(|error| {
-        let told = Error::caused(
-            format!("Cannot find out what the image `{name}` is"),
-            &error,
-        );
+        let message = format!("Cannot find out what the image `{name}` is");
+        let told = Error::caused(message, &error);
+        let told = match error {
+            ImageError::MissingProgram { .. } => told.code(Code::Needs),
+            _ => told,
+        };
         match error.hint() {
             Some(hint) => told.hint(hint),
+            None if matches!(spec, ImageSpec::OciTag { .. }) => told,
             None => told.hint("`url` with `sha256` in `images:` needs no list of checksums"),
         }
     })

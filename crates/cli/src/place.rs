@@ -8,7 +8,7 @@ mod dirs;
 mod record;
 mod search;
 
-pub use dirs::{Dirs, existing, private_dir};
+pub use dirs::{Dirs, config_home, existing, private_dir};
 pub use record::Record;
 pub use search::Habits;
 
@@ -303,7 +303,6 @@ mod tests {
                 runtime: base.join("run"),
                 memory: base.join("memory"),
                 template_budget: nestlab_model::ByteSize::bytes(0),
-                config: base.join("config.yaml"),
             };
             let record = dirs
                 .records()

@@ -91,12 +91,15 @@ fn supervisor(arguments: Vec<OsString>) -> ExitCode {
 
 fn start_supervisor(args: SupervisorArgs, program: PathBuf, init: PathBuf) -> ExitCode {
     start_log();
+    // Whoever brings a lab up has been told of mistakes; a lab that runs goes on with them.
+    let settings = crate::settings::load(false).unwrap_or_default();
     let config = SupervisorConfig {
         lab_id: args.lab_id,
         state_dir: args.state,
         run_dir: args.run,
         memory_dir: args.memory,
         store_dir: args.store,
+        image_mirrors: settings.image_mirrors,
         template_budget: args.templates,
         program,
         init,

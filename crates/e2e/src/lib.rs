@@ -7,12 +7,14 @@
 
 mod host;
 mod publisher;
+mod registry;
 mod run;
 mod story;
 mod world;
 
 pub use host::HostSnapshot;
 pub use publisher::Publisher;
+pub use registry::Registry;
 pub use run::{Done, Running};
 pub use story::nested_story;
 pub use world::World;

@@ -26,7 +26,10 @@ fn publish(folder: &Path, bytes: &[u8]) {
     std::fs::write(folder.join("cloud.img"), bytes).unwrap();
     for (tool, list) in [("sha256sum", "sha256sums"), ("sha512sum", "sha512sums")] {
         let sums = run(Command::new(tool).current_dir(folder).arg("cloud.img"));
-        std::fs::write(folder.join(list), sums).unwrap();
+        std::fs::write(folder.join(list), &sums).unwrap();
+        // Some publish a file of it for every image, with nothing but the digest.
+        let bare = sums.split(' ').next().unwrap();
+        std::fs::write(folder.join(format!("cloud.img.{tool}")), bare).unwrap();
     }
 }
 
@@ -76,7 +79,7 @@ impl Published {
 
 #[test]
 fn a_publishers_image_is_pinned_fetched_and_kept() {
-    for list in ["sha256sums", "sha512sums"] {
+    for list in ["sha256sums", "sha512sums", "cloud.img.sha512sum"] {
         let stock = Published::with(list);
         let pull = |more: &[&str]| {
             let words = [&["image", "pull"], more].concat();
@@ -89,7 +92,7 @@ fn a_publishers_image_is_pinned_fetched_and_kept() {
         stock.publisher.cut_after(0);
         pull(&[]).ok().complains("fetching");
         let asked = stock.publisher.asked();
-        let parts: Vec<_> = asked.iter().filter(|a| a.contains("cloud.img")).collect();
+        let parts: Vec<_> = asked.iter().filter(|a| a.contains("cloud.img ")).collect();
         let from = |at: u32| format!("cloud.img from {at}");
         assert_eq!(parts[..], [&from(0), &from(1 << 20), &from(2 << 20)]);
         assert!(stock.kept() == disk(1));
@@ -141,6 +144,34 @@ fn a_list_without_the_file_is_told() {
         .run(&stock.lab, &pull)
         .exits_with(2)
         .complains("version control");
+}
+
+#[test]
+fn a_mirror_stands_in_for_a_publisher() {
+    let stock = Published::with("sha256sums");
+    let home = "https://images.example.invalid/";
+    let text = std::fs::read_to_string(stock.lab.join("nestlab.yaml")).unwrap();
+    let text = text.replace(&stock.publisher.url(""), home);
+    let lab = stock.world.lab("stock", &text);
+    let settings = stock.world.path().join(".config/nestlab");
+    std::fs::create_dir_all(&settings).unwrap();
+    let settings = settings.join("config.yaml");
+    let mirror = stock.publisher.url("");
+    std::fs::write(&settings, format!("image_mirrors: {{ '{home}': nowhere }}")).unwrap();
+    let pull = ["image", "pull"];
+    let told = stock.world.run(&lab, &pull).exits_with(2);
+    told.complains("config.yaml");
+    std::fs::write(
+        &settings,
+        format!("image_mirrors: {{ '{home}': '{mirror}' }}"),
+    )
+    .unwrap();
+    stock.world.run(&lab, &pull).ok();
+    assert!(stock.kept() == disk(1));
+    // Others, who have no mirror or another, find the same image by its own address.
+    let lock = std::fs::read_to_string(lab.join("nestlab.lock")).unwrap();
+    assert!(lock.contains(&format!("{home}cloud.img")), "{lock}");
+    assert!(!lock.contains(&mirror), "{lock}");
 }
 
 #[test]

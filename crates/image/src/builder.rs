@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -43,6 +43,30 @@ const LEFT_OUT: [&str; 5] = [
 /// Where programs are looked for.
 const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Proxies that downloads respect.
+const PROXIES: [&str; 8] = [
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+];
+
+/// Where the tools of containers find credentials, mirrors and certificates.
+const SETTINGS: [&str; 8] = [
+    "HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "REGISTRY_AUTH_FILE",
+    "DOCKER_CONFIG",
+    "CONTAINERS_REGISTRIES_CONF",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
 fn is_installed(program: &OsStr) -> bool {
     let path = Path::new(program);
     match path.is_absolute() {
@@ -63,13 +87,27 @@ pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
         .stdout(Stdio::null());
     command.env("PATH", SEARCH);
     command.env("LC_ALL", "C.UTF-8");
-    for name in ["http_proxy", "https_proxy", "no_proxy"] {
-        // Read here and nowhere else: package downloads respect proxies.
+    pass_on(&mut command, &PROXIES);
+    command
+}
+
+/// Has a program see its user's own settings of it.
+pub(crate) fn as_user(command: &mut Command) {
+    pass_on(command, &SETTINGS);
+}
+
+/// The user's own folder.
+pub(crate) fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from)
+}
+
+/// The environment is read here and nowhere else in this crate.
+fn pass_on(command: &mut Command, names: &[&str]) {
+    for name in names {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
-    command
 }
 
 /// mmdebstrap for a recipe's suite and packages, always in unshare mode.
@@ -240,6 +278,14 @@ fn hint(words: &[String]) -> Option<String> {
     let said = |text: &str| words.iter().any(|line| line.contains(text));
     let hint = if said("Unable to locate package") || said("has no installation candidate") {
         "Correct `packages:`; `apt-cache policy NAME` tells whether a suite has a package"
+    } else if said("unauthorized") || said("authentication required") || said("denied:") {
+        "If it is not public: `skopeo login REGISTRY`. Some registries say the same where there is no such image"
+    } else if said("manifest unknown") || said("name unknown") || said("NAME_UNKNOWN") {
+        "The registry has no such image: correct the name or the tag"
+    } else if said("HTTP response to HTTPS client") {
+        "Only a registry on loopback is spoken to without TLS; containers-registries.conf(5) can say it of others (`insecure`)"
+    } else if said("container registry") {
+        "The registry cannot be reached: check the network and the proxy; containers-registries.conf(5) can name mirrors"
     } else if said("Could not resolve")
         || said("Could not connect")
         || said("Connection failed")
@@ -299,6 +345,11 @@ mod tests {
             "mirror",
         );
         check("mke2fs: No space left on device", "disk space");
+        check("reading manifest 1 in a/b: manifest unknown", "tag");
+        check(
+            "pinging container registry x: connection refused",
+            "network",
+        );
         check(
             "E: You don't have enough free space in /var/cache/apt/archives/.",
             "disk space",

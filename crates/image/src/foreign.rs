@@ -1,7 +1,7 @@
 //! Disk images made by others: copied or fetched, checked, understood.
 
 use crate::builder::{Progress, Streams, Work, program};
-use crate::{ImageError, ImageFormat, Store, digest};
+use crate::{ImageError, ImageFormat, Store, digest, oci};
 use nestlab_model::{ByteSize, Digest};
 use std::convert::Infallible;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Time between two looks at how far a download is.
-const LOOK: Duration = Duration::from_secs(2);
+pub(crate) const LOOK: Duration = Duration::from_secs(2);
 
 /// How compressed files begin.
 const COMPRESSED: [(&[u8], &str); 4] = [
@@ -51,7 +51,7 @@ pub(crate) async fn fetch(
 ) -> Result<PathBuf, ImageError> {
     let part = store.download_path(&sha256.hex())?;
     if !is_whole(&part, url, sha256).await {
-        let fetched = download(url, &part, progress).await;
+        let fetched = download(store, url, &part, progress).await;
         // A part that is complete already makes curl fail: the checksum tells.
         if !is_whole(&part, url, sha256).await {
             fetched?;
@@ -71,11 +71,14 @@ async fn is_whole(part: &Path, url: &str, sha256: &Digest) -> bool {
 }
 
 /// Fetches a file with curl, going on behind what is there already, and tells how far it is.
+/// It may come from a mirror.
 pub(crate) async fn download(
+    store: &Store,
     url: &str,
     to: &Path,
     progress: Progress<'_>,
 ) -> Result<(), ImageError> {
+    let url = &*store.mirrored(url);
     let mut command = program("curl");
     command.args(["--fail", "--location", "--silent", "--show-error"]);
     command.args(["--retry", "3", "--retry-connrefused"]);
@@ -145,7 +148,10 @@ pub(crate) async fn check(
     wanted: Option<Digest>,
 ) -> Result<(), ImageError> {
     let Some(wanted) = wanted else { return Ok(()) };
-    let found = digest::of_large_file(file).await?;
+    let found = match file.is_dir() {
+        true => digest::of_file(&oci::index_of(file))?,
+        false => digest::of_large_file(file).await?,
+    };
     match found == wanted {
         true => Ok(()),
         false => Err(ImageError::Checksum {

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 impl Store {
-    /// Takes a file in under a name, instead of whatever had it.
+    /// Takes a file, or the folder of an image for containers, in under a name, instead of
+    /// whatever had it.
     ///
     /// # Errors
     /// The file cannot be read, or holds no image.

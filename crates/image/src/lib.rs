@@ -18,6 +18,7 @@ mod oci;
 mod publisher;
 mod qcow2;
 mod recipe;
+mod registry;
 mod seed;
 mod store;
 mod tree;

@@ -2,8 +2,8 @@
 
 use crate::builder::Progress;
 use crate::foreign::download;
-use crate::{ImageError, Store};
-use nestlab_model::Digest;
+use crate::{ImageError, Store, registry};
+use nestlab_model::{Digest, ImageSpec};
 use sha2::{Digest as _, Sha256, Sha512};
 use std::fs::File;
 use std::io::Read;
@@ -13,12 +13,30 @@ use std::path::Path;
 const LONGEST: u64 = 4 << 20;
 
 impl Store {
-    /// Finds out what a publisher's file hashes to. Where that is only told by SHA-512, the
-    /// file is fetched for it, and need not be again.
+    /// Finds out what an image is that somebody else decides on ([`ImageSpec::unpinned`]).
     ///
     /// # Errors
-    /// One of both cannot be fetched, the file is not named, or is not what it should be.
+    /// Nobody says it, or what is there is not what it should be.
     pub async fn pin(
+        &self,
+        spec: &ImageSpec,
+        progress: Progress<'_>,
+    ) -> Result<Digest, ImageError> {
+        match spec {
+            ImageSpec::Published { url, checksums } => {
+                self.pin_by_checksums(url, checksums, progress).await
+            }
+            ImageSpec::OciTag { reference } => registry::digest_of(reference, progress).await,
+            ImageSpec::Recipe(_)
+            | ImageSpec::File { .. }
+            | ImageSpec::Url { .. }
+            | ImageSpec::Oci { .. } => self.digest_of(spec).await,
+        }
+    }
+
+    /// Where a file's digest is only told by SHA-512, the file is fetched for it, and need
+    /// not be again.
+    async fn pin_by_checksums(
         &self,
         url: &str,
         checksums: &str,
@@ -27,7 +45,7 @@ impl Store {
         progress(format!("reading {checksums}"));
         let scratch = self.scratch()?;
         let list = scratch.path.join("checksums");
-        download(checksums, &list, &|_| {}).await?;
+        download(self, checksums, &list, &|_| {}).await?;
         let text = read(&list).map_err(ImageError::io(format!("read {checksums}")))?;
         let file = url.rsplit('/').next().unwrap_or(url);
         match find(&text, file) {
@@ -49,7 +67,7 @@ impl Store {
         let _lock = self
             .lock(&format!("download-{}", &hex(&wanted)[..12]))
             .await?;
-        download(url, &part, progress).await?;
+        download(self, url, &part, progress).await?;
         progress("checking what was fetched".into());
         let (found, digest) = hash_both(&part).await?;
         if found != wanted {
@@ -106,8 +124,11 @@ enum Checksum {
 
 /// Looks a file up, in lines as sha256sum(1) writes them (`DIGEST  NAME`, `DIGEST *NAME`) or
 /// BSD's tools (`SHA256 (NAME) = DIGEST`). Signatures and comments around them are no lines
-/// of that kind.
+/// of that kind. A digest and nothing else is that of the file beside it.
 fn find(text: &str, file: &str) -> Option<Checksum> {
+    if let Some(bare) = parse(text.trim()) {
+        return Some(bare);
+    }
     text.lines().find_map(|line| {
         let (digest, name) = match line.split_once(" = ") {
             Some((left, digest)) => {
@@ -158,6 +179,9 @@ mod tests {
             (format!("{long}  a.img"), eleven),
             (format!("# a.img: 5 bytes\nSHA256 (a.img) = {short}\n"), ten),
             (format!("SHA512 (a.img) = {long}"), eleven),
+            (format!("{short}\n"), ten),
+            (long.clone(), eleven),
+            (format!("{short}\n{short}\n"), None),
             (format!("{short}  aa.img\n{short}  a.img.zip"), None),
             (format!("{}  a.img", "0a".repeat(20)), None),
             (format!("{}é  a.img", "0a".repeat(31)), None),

@@ -12,10 +12,12 @@
 
 use crate::builder::Progress;
 use crate::workplace::{self, Scratch};
-use crate::{ImageError, digest, foreign, oci, recipe, vagrant_box};
+use crate::{ImageError, digest, foreign, oci, recipe, registry, vagrant_box};
 use nestlab_model::{ByteSize, Digest, ImageName, ImageSpec};
 use nestlab_sys::lock::FileLock;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -98,7 +100,7 @@ enum Packing {
 }
 
 fn packing(file: &Path) -> Packing {
-    if vagrant_box::is_one(file) {
+    if !file.is_dir() && vagrant_box::is_one(file) {
         return Packing::Box;
     }
     match oci::is_one(file) {
@@ -124,6 +126,8 @@ async fn unpack(
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    /// How addresses begin, and how those of their mirrors do.
+    mirrors: BTreeMap<String, String>,
 }
 
 impl Store {
@@ -137,7 +141,27 @@ impl Store {
             std::fs::create_dir_all(&path)
                 .map_err(ImageError::io(format!("make {}", path.display())))?;
         }
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            mirrors: BTreeMap::new(),
+        })
+    }
+
+    /// The same, which fetches from mirrors: what begins like the first is fetched from where
+    /// the second says. An image is named by its own address all the same.
+    #[must_use]
+    pub fn with_mirrors(self, mirrors: BTreeMap<String, String>) -> Self {
+        Self { mirrors, ..self }
+    }
+
+    /// Where what has an address is fetched from. Of several mirrors the most special is taken.
+    pub(crate) fn mirrored<'a>(&self, url: &'a str) -> Cow<'a, str> {
+        let fits = |(from, to): (&String, &String)| {
+            let rest = url.strip_prefix(from.as_str())?;
+            Some((from.len(), format!("{to}{rest}")))
+        };
+        let best = self.mirrors.iter().filter_map(fits).max();
+        best.map_or(Cow::Borrowed(url), |(_, mirrored)| Cow::Owned(mirrored))
     }
 
     /// The store's folder.
@@ -183,16 +207,21 @@ impl Store {
 
     /// Names the image of a spec: a recipe by what it is made from, anything
     /// else by its bytes.
-    async fn digest_of(&self, spec: &ImageSpec) -> Result<Digest, ImageError> {
+    pub(crate) async fn digest_of(&self, spec: &ImageSpec) -> Result<Digest, ImageError> {
         match spec {
             ImageSpec::Recipe(recipe) => recipe::digest(recipe),
             ImageSpec::File {
                 sha256: Some(digest),
                 ..
             }
-            | ImageSpec::Url { sha256: digest, .. } => Ok(*digest),
+            | ImageSpec::Url { sha256: digest, .. }
+            | ImageSpec::Oci { digest, .. } => Ok(*digest),
+            ImageSpec::File { path, sha256: None } if path.is_dir() => {
+                digest::of_file(&oci::index_of(path))
+            }
             ImageSpec::File { path, sha256: None } => self.remembered_digest(path).await,
             ImageSpec::Published { url, .. } => Err(not_pinned(url)),
+            ImageSpec::OciTag { reference } => Err(not_pinned(&reference.address())),
         }
     }
 
@@ -222,7 +251,15 @@ impl Store {
                     packing => unpack(packing, &file, scratch, progress).await,
                 }
             }
+            ImageSpec::Oci { reference, digest } => {
+                let layout = registry::fetch(self, reference, *digest, progress).await?;
+                let disk = oci::convert(&layout, scratch, progress).await;
+                // Of what cannot be used, nothing is kept either.
+                remove(&layout)?;
+                Ok(Made::here(disk?))
+            }
             ImageSpec::Published { url, .. } => Err(not_pinned(url)),
+            ImageSpec::OciTag { reference } => Err(not_pinned(&reference.address())),
         }
     }
 
@@ -397,5 +434,30 @@ pub(crate) fn remove(folder: &Path) -> Result<(), ImageError> {
             folder.display()
         ))(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_mirror_comes_from_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirrors = [
+            ("https://a.example/", "http://m.example/a/"),
+            ("https://a.example/deep/", "file:///srv/"),
+        ];
+        let mirrors = mirrors.map(|(from, to)| (from.to_owned(), to.to_owned()));
+        let store = Store::open(folder.path().into()).unwrap();
+        let store = store.with_mirrors(mirrors.into());
+        for (url, expected) in [
+            ("https://a.example/x", "http://m.example/a/x"),
+            ("https://a.example/deep/x", "file:///srv/x"),
+            ("https://a.example.net/x", "https://a.example.net/x"),
+            ("https://b.example/x", "https://b.example/x"),
+        ] {
+            assert_eq!(store.mirrored(url), expected);
+        }
     }
 }

@@ -2,8 +2,25 @@
 //! CLI writes what [`Diagnostic::render`] returns.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// Diagnostics of files with their excerpts, one below the other.
+pub(crate) fn render_all(
+    diagnostics: &[Diagnostic],
+    sources: &BTreeMap<PathBuf, String>,
+    base: &Path,
+    color: bool,
+) -> String {
+    let render = |diagnostic: &Diagnostic| {
+        let source = sources.get(&diagnostic.file).map_or("", String::as_str);
+        let name = diagnostic.file.strip_prefix(base);
+        diagnostic.render_with(source, name.unwrap_or(&diagnostic.file), color)
+    };
+    let rendered: Vec<String> = diagnostics.iter().map(render).collect();
+    rendered.join("\n")
+}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -1,7 +1,7 @@
 //! A map of the tree seen through the table of its keys: unknown and missing
 //! keys are reported here, and nowhere else.
 
-use crate::keys::Object;
+use crate::keys::{Object, SETTINGS};
 use crate::report::{Mark, Problem, Report, article, did_you_mean, list};
 use crate::yaml::{Entry, Tree, Value};
 
@@ -56,7 +56,11 @@ impl<'t> Fields<'t> {
             let hint = did_you_mean(&entry.key, self.object.names())
                 .unwrap_or_else(|| format!("known keys: {}", all(self.object)));
             let problem = Problem::error("unknown-key", entry.key_mark, message);
-            report.add(problem.label("not a key of the lab file here").hint(hint));
+            let label = match self.object.name == SETTINGS.name {
+                true => "not a setting",
+                false => "not a key of the lab file here",
+            };
+            report.add(problem.label(label).hint(hint));
         }
     }
 

@@ -6,7 +6,7 @@ mod tables;
 
 pub(crate) use tables::{
     ANSIBLE, CLOUD_INIT, DEPENDENCY, ENDPOINT, FILE, IMAGE, INSIDE, LAB, NETWORK, NODE, PROBE,
-    PROVISION, RECIPE, RECIPE_FILE,
+    PROVISION, RECIPE, RECIPE_FILE, SETTINGS,
 };
 
 /// A map with known keys.

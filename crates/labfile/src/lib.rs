@@ -11,7 +11,6 @@
 //! table (`keys`), from which the walker, [`schema`] and [`reference`] come.
 
 mod checks;
-mod config;
 mod diagnostic;
 mod fields;
 mod files;
@@ -23,13 +22,14 @@ mod render;
 mod report;
 mod resolve;
 mod schema;
+mod settings;
 mod template;
 mod value;
 mod yaml;
 
-pub use config::Config;
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use files::{FileKind, Files, MemoryFiles, OsFiles};
+pub use settings::{LoadedSettings, Settings, settings};
 
 use nestlab_model::{ImageName, ImageSpec, Lab, builtin_images};
 use resolve::Resolver;
@@ -51,22 +51,7 @@ impl Loaded {
     /// Every diagnostic with its excerpt, one below the other. File names lose
     /// the prefix `base`.
     pub fn render(&self, base: &Path, color: bool) -> String {
-        let render = |diagnostic: &Diagnostic| {
-            let source = self
-                .sources
-                .get(&diagnostic.file)
-                .map_or("", String::as_str);
-            let name = diagnostic
-                .file
-                .strip_prefix(base)
-                .unwrap_or(&diagnostic.file);
-            diagnostic.render_with(source, name, color)
-        };
-        self.diagnostics
-            .iter()
-            .map(render)
-            .collect::<Vec<_>>()
-            .join("\n")
+        diagnostic::render_all(&self.diagnostics, &self.sources, base, color)
     }
 }
 

@@ -62,8 +62,8 @@ nodes:
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
 1:1-1 error[missing-key] A lab needs `name` ⟨expected `name: …` here⟩ (The name of the lab, unique among your labs on this machine)
-3:3-4 error[missing-key] A node needs `image` ⟨expected `image: …` here⟩ (An image of `images:` or a built-in one)
-4:3-4 error[missing-key] A node needs `image` ⟨expected `image: …` here⟩ (An image of `images:` or a built-in one)
+3:3-4 error[missing-key] A node needs `image` ⟨expected `image: …` here⟩ (An image of `images:`, a built-in one, or one in a registry: `docker://debian:12`)
+4:3-4 error[missing-key] A node needs `image` ⟨expected `image: …` here⟩ (An image of `images:`, a built-in one, or one in a registry: `docker://debian:12`)
 "#);
 }
 

@@ -73,8 +73,8 @@ nodes:
     files: [{ target: /x }]
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
-3:3-7 error[missing-key] An image needs one of `recipe`, `path`, `url` ⟨none of them is here⟩
-4:31-34 error[exclusive-keys] `url` and `path` exclude each other ⟨expected one of `recipe`, `path`, `url`⟩
+3:3-7 error[missing-key] An image needs one of `recipe`, `path`, `url`, `oci` ⟨none of them is here⟩
+4:31-34 error[exclusive-keys] `url` and `path` exclude each other ⟨expected one of `recipe`, `path`, `url`, `oci`⟩
 5:11-14 error[missing-key] `url` needs `sha256` or `checksums` ⟨what the file must hash to⟩ (`sha256sum FILE` prints it)
 6:15-36 error[invalid-value] `url` cannot be `ftp://example.com/x` ⟨expected an address that begins with `http://`, `https://`⟩
 6:46-48 error[invalid-value] `sha256` cannot be `12` ⟨expected 64 hexadecimal digits⟩
@@ -93,14 +93,14 @@ fn unknown_images_and_architectures() {
 images: { web: { recipe: { suite: bookworm } } }
 nodes:
   a: { image: debain }
-  b: { image: fedora }
+  b: { image: gentoo }
   c: { image: web, arch: aarch64 }
   d: { image: web, arch: aarch64, accel: kvm }
   e: { image: web, kind: container }
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
 4:15-21 error[unknown-image] Unknown image `debain` ⟨neither in `images:` nor built in⟩ (did you mean `debian`?)
-5:15-21 error[unknown-image] Unknown image `fedora` ⟨neither in `images:` nor built in⟩ (known images: `web`, `debian`, `debian-12`, `debian-13`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
+5:15-21 error[unknown-image] Unknown image `gentoo` ⟨neither in `images:` nor built in⟩ (known images: `web`, `alpine-3.23`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
 6:26-33 error[foreign-architecture] This machine cannot run an aarch64 guest ⟨expected `x86_64`⟩
 7:26-33 error[foreign-architecture] KVM cannot run an aarch64 guest on this machine ⟨expected `x86_64`⟩
 "#);
@@ -170,4 +170,50 @@ nodes:
     insta::assert_snapshot!(diagnose(yaml, &[("servers", "many")]), @r#"
 4:30-46 error[invalid-value] `count` cannot be `many` ⟨expected a whole number from 0 to 250⟩
 "#);
+}
+
+#[test]
+fn images_in_registries() {
+    let yaml = r#"name: t
+images:
+  short: { oci: debian:12 }
+  upper: { oci: Debian }
+  sums: { oci: debian, sha256: "0000000000000000000000000000000000000000000000000000000000000000" }
+  list: { oci: debian, checksums: "https://example.com/SHA256SUMS" }
+  plain: { path: folder }
+nodes:
+  a: { image: "docker://debian:" }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+4:17-23 error[invalid-value] `oci` cannot be `Debian` ⟨expected an image in a registry such as `debian:12` or `ghcr.io/org/name:tag`⟩ ("Debian" is no repository: it has a-z and 0-9, with `.`, `_` or `-` between them)
+5:24-30 error[exclusive-keys] `sha256` says nothing of `oci` (write it into the reference: `oci: NAME@sha256:…`)
+6:24-33 error[exclusive-keys] `checksums` says nothing beside `oci` (remove one of them)
+7:18-24 error[missing-file] `path` names a folder ⟨expected a file, or a folder with an OCI image layout⟩
+9:15-34 error[invalid-value] `image` cannot be `docker://debian:` ⟨expected an image in a registry such as `docker://debian:12`⟩ ("" is no tag)
+"#);
+}
+
+#[test]
+fn references_become_images() {
+    let yaml = r#"name: t
+images: { named: { oci: ghcr.io/org/name:tag } }
+nodes:
+  a: { image: named }
+  b: { image: "docker://debian:{{ version }}" }
+  c: { image: "docker://debian:12" }
+variables: { version: 12 }
+"#;
+    let lab = common::loaded(yaml, &[]).lab.unwrap();
+    let addresses = lab.images.values().map(|spec| spec.unpinned().unwrap());
+    insta::assert_snapshot!(addresses.collect::<Vec<_>>().join("\n"), @r#"
+docker://docker.io/library/debian:12
+docker://ghcr.io/org/name:tag
+"#);
+    let names: Vec<_> = lab
+        .layer
+        .nodes
+        .iter()
+        .map(|node| node.image.as_str())
+        .collect();
+    assert_eq!(names[1..], ["docker.io-library-debian-12"; 2]);
 }

@@ -2,43 +2,90 @@
 //!
 //! Publishers replace these files now and then, so no digest is written here: the file of
 //! checksums beside each says what it is today, and a lab keeps to what it found first.
+//! Where the names of files hold the number of a build, that number stands here: such an
+//! image stays as it is until we take another.
 
 use crate::{ImageName, ImageSpec};
 use std::collections::BTreeMap;
 
-/// The processors that an image is for, by Rust's name and by the publisher's.
-const MACHINES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
+/// A kind of processor, by the names that publishers have for it.
+struct Machine {
+    /// Rust's name, and that of Fedora and Alpine.
+    name: &'static str,
+    /// The name that Debian and Ubuntu have.
+    debian: &'static str,
+    /// How Alpine's image for it starts.
+    firmware: &'static str,
+}
+
+const MACHINES: [Machine; 2] = [
+    Machine {
+        name: "x86_64",
+        debian: "amd64",
+        firmware: "bios",
+    },
+    Machine {
+        name: "aarch64",
+        debian: "arm64",
+        firmware: "uefi",
+    },
+];
 
 const UBUNTU: [&str; 2] = ["24.04", "26.04"];
 
 const DEBIAN: [(&str, &str); 2] = [("12", "bookworm"), ("13", "trixie")];
 
+/// Releases of Fedora, and the build that became each: the names of files hold it.
+const FEDORA: [(&str, &str); 2] = [("43", "1.6"), ("44", "1.7")];
+
+/// Branches of Alpine, and a release of each: there is no name for the newest one.
+const ALPINE: [(&str, &str); 1] = [("3.23", "3.23.4")];
+
 /// The images that every lab can name, for one kind of processor by the name that Rust has
 /// for it ([`std::env::consts::ARCH`]); none for one that nobody publishes for.
 pub fn catalogue(arch: &str) -> BTreeMap<ImageName, ImageSpec> {
-    let machine = MACHINES.iter().find(|(ours, _)| *ours == arch);
-    let Some((_, machine)) = machine else {
+    let Some(machine) = MACHINES.iter().find(|machine| machine.name == arch) else {
         return BTreeMap::new();
     };
-    let ubuntu = UBUNTU.iter().map(|version| ubuntu(version, machine));
-    let debian = DEBIAN
-        .iter()
-        .map(|(version, suite)| debian(version, suite, machine));
-    ubuntu.chain(debian).collect()
+    let ubuntu = UBUNTU.map(|version| ubuntu(version, machine));
+    let debian = DEBIAN.map(|(version, suite)| debian(version, suite, machine));
+    let fedora = FEDORA.map(|(version, build)| fedora(version, build, machine));
+    let alpine = ALPINE.map(|(branch, release)| alpine(branch, release, machine));
+    let all = ubuntu.into_iter().chain(debian).chain(fedora);
+    all.chain(alpine).collect()
 }
 
 /// The folder of a release holds its newest build.
-fn ubuntu(version: &str, machine: &str) -> (ImageName, ImageSpec) {
+fn ubuntu(version: &str, machine: &Machine) -> (ImageName, ImageSpec) {
     let folder = format!("https://cloud-images.ubuntu.com/releases/{version}/release");
-    let file = format!("ubuntu-{version}-server-cloudimg-{machine}.img");
+    let file = format!("ubuntu-{version}-server-cloudimg-{}.img", machine.debian);
     published(&format!("ubuntu-{version}"), &folder, &file, "SHA256SUMS")
 }
 
 /// The variant for virtual machines alone: virtio is all that it drives.
-fn debian(version: &str, suite: &str, machine: &str) -> (ImageName, ImageSpec) {
+fn debian(version: &str, suite: &str, machine: &Machine) -> (ImageName, ImageSpec) {
     let folder = format!("https://cloud.debian.org/images/cloud/{suite}/latest");
-    let file = format!("debian-{version}-genericcloud-{machine}.qcow2");
+    let file = format!("debian-{version}-genericcloud-{}.qcow2", machine.debian);
     published(&format!("debian-{version}"), &folder, &file, "SHA512SUMS")
+}
+
+/// The variant for any cloud, which is that of virtual machines of one's own too.
+fn fedora(version: &str, build: &str, machine: &Machine) -> (ImageName, ImageSpec) {
+    let machine = machine.name;
+    let releases = "https://download.fedoraproject.org/pub/fedora/linux/releases";
+    let folder = format!("{releases}/{version}/Cloud/{machine}/images");
+    let file = format!("Fedora-Cloud-Base-Generic-{version}-{build}.{machine}.qcow2");
+    let list = format!("Fedora-Cloud-{version}-{build}-{machine}-CHECKSUM");
+    published(&format!("fedora-{version}"), &folder, &file, &list)
+}
+
+/// The variant that cloud-init sets up, from the source that needs no cloud.
+fn alpine(branch: &str, release: &str, machine: &Machine) -> (ImageName, ImageSpec) {
+    let Machine { name, firmware, .. } = machine;
+    let folder = format!("https://dl-cdn.alpinelinux.org/alpine/v{branch}/releases/cloud");
+    let file = format!("nocloud_alpine-{release}-{name}-{firmware}-cloudinit-r0.qcow2");
+    let list = format!("{file}.sha512");
+    published(&format!("alpine-{branch}"), &folder, &file, &list)
 }
 
 fn published(name: &str, folder: &str, file: &str, checksums: &str) -> (ImageName, ImageSpec) {
@@ -58,7 +105,43 @@ mod tests {
     fn every_processor_has_the_same_names() {
         let names = |arch| catalogue(arch).into_keys().collect::<Vec<_>>();
         assert_eq!(names("x86_64"), names("aarch64"));
-        assert_eq!(names("x86_64").len(), 4);
+        assert_eq!(names("x86_64").len(), 7);
         assert!(names("m68k").is_empty());
+    }
+
+    #[test]
+    fn files_are_where_their_publishers_say() {
+        let check = |arch, name: &str, file: &str, list: &str| {
+            let found = &catalogue(arch)[&ImageName::new(name).unwrap()];
+            let ImageSpec::Published { url, checksums } = found else {
+                panic!("{found:?}");
+            };
+            assert!(url.ends_with(&format!("/{file}")), "{url}");
+            assert!(checksums.ends_with(&format!("/{list}")), "{checksums}");
+        };
+        check(
+            "x86_64",
+            "debian-13",
+            "trixie/latest/debian-13-genericcloud-amd64.qcow2",
+            "trixie/latest/SHA512SUMS",
+        );
+        check(
+            "aarch64",
+            "fedora-43",
+            "43/Cloud/aarch64/images/Fedora-Cloud-Base-Generic-43-1.6.aarch64.qcow2",
+            "43/Cloud/aarch64/images/Fedora-Cloud-43-1.6-aarch64-CHECKSUM",
+        );
+        check(
+            "x86_64",
+            "alpine-3.23",
+            "v3.23/releases/cloud/nocloud_alpine-3.23.4-x86_64-bios-cloudinit-r0.qcow2",
+            "v3.23/releases/cloud/nocloud_alpine-3.23.4-x86_64-bios-cloudinit-r0.qcow2.sha512",
+        );
+        check(
+            "aarch64",
+            "alpine-3.23",
+            "nocloud_alpine-3.23.4-aarch64-uefi-cloudinit-r0.qcow2",
+            "nocloud_alpine-3.23.4-aarch64-uefi-cloudinit-r0.qcow2.sha512",
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! What an image is made from.
 
-use crate::{ByteSize, ImageName};
+use crate::{ByteSize, ImageName, Reference};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -100,6 +100,57 @@ pub enum ImageSpec {
         /// The address of a file of checksums that names it: `SHA256SUMS` and the like.
         checksums: String,
     },
+    /// An image for containers in a registry.
+    Oci {
+        /// Where it is.
+        reference: Reference,
+        /// What its manifest must hash to.
+        digest: Digest,
+    },
+    /// One whose name may come to mean another: as with [`Self::Published`], it is found out
+    /// first which it is.
+    OciTag {
+        /// Where it is.
+        reference: Reference,
+    },
+}
+
+impl ImageSpec {
+    /// The address of what is not known yet: somebody else decides what is found there.
+    pub fn unpinned(&self) -> Option<String> {
+        match self {
+            Self::Published { url, .. } => Some(url.clone()),
+            Self::OciTag { reference } => Some(reference.address()),
+            Self::Recipe(_) | Self::File { .. } | Self::Url { .. } | Self::Oci { .. } => None,
+        }
+    }
+
+    /// Whether it comes from elsewhere, by a network.
+    pub fn is_fetched(&self) -> bool {
+        !matches!(self, Self::Recipe(_) | Self::File { .. })
+    }
+
+    /// The same, once it is known what is found at its address.
+    #[must_use]
+    pub fn pinned(&self, digest: Digest) -> Self {
+        match self.clone() {
+            Self::Published { url, .. } => Self::Url {
+                url,
+                sha256: digest,
+            },
+            Self::OciTag { reference } => Self::Oci { reference, digest },
+            known => known,
+        }
+    }
+}
+
+impl From<Reference> for ImageSpec {
+    fn from(reference: Reference) -> Self {
+        match reference.digest() {
+            Some(digest) => Self::Oci { reference, digest },
+            None => Self::OciTag { reference },
+        }
+    }
 }
 
 /// A root file system made of Debian packages.

@@ -16,6 +16,7 @@ mod name;
 mod path;
 mod port;
 mod provision;
+mod registry;
 mod size;
 mod state;
 
@@ -36,5 +37,6 @@ pub use port::{ParsePortError, PortForward, Protocol};
 pub use provision::{
     FileCopy, Playbook, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy,
 };
+pub use registry::{ParseReferenceError, REGISTRY_SCHEME, Reference};
 pub use size::{ByteSize, ParseSizeError};
 pub use state::{LayerStatus, NodeState, NodeStatus, Stage};

@@ -27,6 +27,7 @@ pub mod socket;
 pub mod terminal;
 pub mod users;
 pub mod virtio;
+pub mod xattr;
 
 /// Only written for x86-64 so far.
 #[cfg(not(target_arch = "x86_64"))]

@@ -90,7 +90,7 @@ fn build(context: &Context, names: &[String]) -> Result<u8, Error> {
         return Err(no_image(unknown, wanted.keys()));
     }
     wanted.retain(|name, _| names.is_empty() || is_named(name));
-    let store = open(&dirs)?;
+    let store = open_to_fetch(context)?;
     let mut built = Vec::new();
     context.block_on(async {
         pin(context, &lab_file, &mut wanted).await?;
@@ -179,6 +179,12 @@ fn stored(dirs: &Dirs) -> Result<Vec<Image>, Error> {
         );
     }
     Ok(images)
+}
+
+/// The same, with the user's mirrors.
+fn open_to_fetch(context: &Context) -> Result<Store, Error> {
+    let mirrors = context.settings()?.image_mirrors;
+    Ok(open(&context.dirs()?)?.with_mirrors(mirrors))
 }
 
 fn open(dirs: &Dirs) -> Result<Store, Error> {

@@ -29,8 +29,6 @@ pub struct Dirs {
     pub memory: PathBuf,
     /// What templates may take in the store.
     pub template_budget: ByteSize,
-    /// What the user has said for all labs, if anything.
-    pub config: PathBuf,
 }
 
 impl Dirs {
@@ -47,7 +45,6 @@ impl Dirs {
             runtime: runtime_dir(),
             memory: PathBuf::from(format!("/dev/shm/nestlab-{}", user_id())),
             template_budget: template_budget()?,
-            config: xdg("XDG_CONFIG_HOME", ".config")?.join("nestlab/config.yaml"),
         })
     }
 
@@ -132,6 +129,11 @@ impl Dirs {
         records.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         records
     }
+}
+
+/// The folder of the user's configuration.
+pub fn config_home() -> Result<PathBuf, Error> {
+    xdg("XDG_CONFIG_HOME", ".config")
 }
 
 /// What templates may take on disk: `NESTLAB_TEMPLATES`, as `8GiB`, or `0` for none.

@@ -1,6 +1,7 @@
 //! One layer of an OCI image, laid over those below it (OCI image specification,
 //! "Image Layer Filesystem Changeset").
 
+use super::extension::Extension;
 use super::root::{Owner, Root};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -30,33 +31,46 @@ pub(super) fn apply(layer: impl Read, root: &Root, left: &mut Limits) -> io::Res
     let mut archive = Archive::new(layer);
     // What this layer has brought: whiteouts speak of those below it.
     let mut brought = BTreeSet::new();
-    for entry in archive.entries()? {
+    let mut said = Extension::default();
+    for entry in archive.entries()?.raw(true) {
         let mut entry = entry?;
-        let path = entry.path()?.into_owned();
-        left.entries = left
-            .entries
-            .checked_sub(1)
-            .ok_or_else(|| too_much("too many files"))?;
-        unpack(&mut entry, &path, root, left, &mut brought)
+        left.take(entry.size())?;
+        if said.take(entry.header().entry_type(), &mut entry)? {
+            continue;
+        }
+        let said = std::mem::take(&mut said);
+        let path = match &said.path {
+            Some(path) => path.clone(),
+            None => entry.path()?.into_owned(),
+        };
+        unpack(&mut entry, &path, &said, root, &mut brought)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", shown(&path))))?;
     }
     Ok(())
 }
 
+impl Limits {
+    /// Takes off one entry of so many bytes.
+    fn take(&mut self, bytes: u64) -> io::Result<()> {
+        let entries = self.entries.checked_sub(1);
+        self.entries = entries.ok_or_else(|| too_much("too many files"))?;
+        let bytes = self.bytes.checked_sub(bytes);
+        self.bytes = bytes.ok_or_else(|| too_much("too large"))?;
+        Ok(())
+    }
+}
+
 fn unpack(
     entry: &mut Entry<'_, impl Read>,
     path: &Path,
+    said: &Extension,
     root: &Root,
-    left: &mut Limits,
     brought: &mut BTreeSet<PathBuf>,
 ) -> io::Result<()> {
-    let header = entry.header();
-    let owner = Owner {
-        uid: u32::try_from(header.uid()?).map_err(io::Error::other)?,
-        gid: u32::try_from(header.gid()?).map_err(io::Error::other)?,
-        mode: header.mode()?,
-    };
-    let kind = header.entry_type();
+    if said.size.is_some_and(|size| size != entry.size()) {
+        return Err(io::Error::other("files of more than 8 GiB are not read"));
+    }
+    let owner = owner(entry, said)?;
     let Some(spot) = root.spot(path)? else {
         return Ok(());
     };
@@ -64,30 +78,18 @@ fn unpack(
         let folder = path.parent().unwrap_or(Path::new(""));
         return white_out(OsStr::from_bytes(hidden), folder, root, brought);
     }
-    match kind {
-        EntryType::Directory => spot.make_folder(owner)?,
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+    match entry.header().entry_type() {
+        EntryType::Directory => spot.make_folder(owner, &said.attributes)?,
+        EntryType::Regular | EntryType::Continuous => {
             let mut file = spot.make_file()?;
-            let mut bounded = entry.take(left.bytes.saturating_add(1));
-            let written = io::copy(&mut bounded, &mut file)?;
-            left.bytes = left
-                .bytes
-                .checked_sub(written)
-                .ok_or_else(|| too_much("too large"))?;
-            spot.settle(&file, owner)?;
+            io::copy(entry, &mut file)?;
+            spot.settle(&file, owner, &said.attributes)?;
         }
-        EntryType::Symlink => {
-            let says = entry
-                .link_name()?
-                .ok_or_else(|| io::Error::other("a link to nothing"))?;
-            spot.make_link(&says, owner)?;
-        }
+        EntryType::GNUSparse => return Err(io::Error::other("files with holes are not read")),
+        EntryType::Symlink => spot.make_link(&target(entry, said)?, owner)?,
         EntryType::Link => {
-            let other = entry
-                .link_name()?
-                .ok_or_else(|| io::Error::other("a link to nothing"))?;
             let other = root
-                .spot(&other)?
+                .spot(&target(entry, said)?)?
                 .ok_or_else(|| io::Error::other("a name for the root"))?;
             spot.make_name_for(&other)?;
         }
@@ -96,6 +98,25 @@ fn unpack(
     }
     brought.insert(normal(path));
     Ok(())
+}
+
+fn owner(entry: &Entry<'_, impl Read>, said: &Extension) -> io::Result<Owner> {
+    let header = entry.header();
+    let number = |said: Option<u64>, own: io::Result<u64>| {
+        u32::try_from(said.map_or(own, Ok)?).map_err(io::Error::other)
+    };
+    Ok(Owner {
+        uid: number(said.uid, header.uid())?,
+        gid: number(said.gid, header.gid())?,
+        mode: header.mode()?,
+    })
+}
+
+/// What a link says.
+fn target(entry: &Entry<'_, impl Read>, said: &Extension) -> io::Result<PathBuf> {
+    let own = entry.link_name()?.map(|says| says.into_owned());
+    let says = said.link.clone().or(own);
+    says.ok_or_else(|| io::Error::other("a link to nothing"))
 }
 
 fn white_out(

@@ -4,6 +4,8 @@
 //! links and `..` end at the folder, also if somebody changes them meanwhile. What is made
 //! is made by its name in a folder that is held open, and never through a link.
 
+use super::attributes;
+use super::extension::Attribute;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
@@ -36,6 +38,12 @@ pub(super) struct Owner {
     pub uid: u32,
     pub gid: u32,
     pub mode: u32,
+}
+
+impl Owner {
+    fn mode(self) -> Mode {
+        Mode::from_bits_truncate(self.mode & 0o7777)
+    }
 }
 
 impl Root {
@@ -87,7 +95,7 @@ impl Spot {
     }
 
     /// Makes a folder, or keeps the one that is there; a link is none.
-    pub fn make_folder(&self, owner: Owner) -> io::Result<()> {
+    pub fn make_folder(&self, owner: Owner, attributes: &[Attribute]) -> io::Result<()> {
         match self.kind()? {
             Some(SFlag::S_IFDIR) => {}
             Some(_) => {
@@ -97,7 +105,10 @@ impl Spot {
             None => self.new_folder()?,
         }
         self.own(owner)?;
-        self.set_mode(owner)
+        let flags = folder_flags() | OFlag::O_NOFOLLOW;
+        let folder = openat(&self.folder, self.name(), flags, Mode::empty())?;
+        attributes::keep(&folder, attributes);
+        Ok(fchmod(&folder, owner.mode())?)
     }
 
     fn new_folder(&self) -> io::Result<()> {
@@ -124,13 +135,15 @@ impl Spot {
     }
 
     /// Gives a file that was just made to its owner.
-    pub fn settle(&self, file: &File, owner: Owner) -> io::Result<()> {
+    pub fn settle(&self, file: &File, owner: Owner, attributes: &[Attribute]) -> io::Result<()> {
         if nestlab_sys::users::is_root() {
             let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
             fchown(file, Some(uid), Some(gid))?;
         }
-        // After that: whoever gives a file away takes its rights to be another from it.
-        Ok(fchmod(file, Mode::from_bits_truncate(owner.mode & 0o7777))?)
+        // After that: whoever gives a file away takes its capabilities and its rights to be
+        // another from it. Before its mode, which may keep us from it.
+        attributes::keep(file, attributes);
+        Ok(fchmod(file, owner.mode())?)
     }
 
     /// Makes a link in place of whatever is there. What it says is not looked at: it is
@@ -222,15 +235,6 @@ impl Spot {
             Some(uid),
             Some(gid),
             flags,
-        )?)
-    }
-
-    fn set_mode(&self, owner: Owner) -> io::Result<()> {
-        let flags = folder_flags() | OFlag::O_NOFOLLOW;
-        let folder = openat(&self.folder, self.name(), flags, Mode::empty())?;
-        Ok(fchmod(
-            &folder,
-            Mode::from_bits_truncate(owner.mode & 0o7777),
         )?)
     }
 }

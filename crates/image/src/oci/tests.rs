@@ -3,6 +3,7 @@
 
 use super::layer::{self, Limits};
 use super::root::Root;
+use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -44,6 +45,10 @@ impl Field {
         )
     }
 
+    fn attribute(&self, path: &str, name: &CStr) -> io::Result<Option<Vec<u8>>> {
+        nestlab_sys::xattr::get(fs::File::open(self.root().join(path))?, name)
+    }
+
     /// Whether nothing but the root has changed.
     fn is_safe(&self) -> bool {
         let names = |path: &Path| {
@@ -56,6 +61,7 @@ impl Field {
             && names(&self.outside()) == ["file"]
             && fs::read_to_string(self.outside().join("file")).unwrap() == "untouched"
             && fs::metadata(self.outside().join("file")).unwrap().nlink() == 1
+            && !matches!(self.attribute("../outside/file", c"user.evil"), Ok(Some(_)))
     }
 }
 
@@ -96,6 +102,33 @@ impl Layer {
 
     fn name_for(self, name: &str, other: &str) -> Self {
         self.entry(EntryType::Link, name, other, "")
+    }
+
+    /// Says something of the next entry, as pax does.
+    fn said(self, key: &str, value: &[u8]) -> Self {
+        let record = |length: usize| {
+            let mut record = format!("{length} {key}=").into_bytes();
+            record.extend_from_slice(value);
+            record.push(b'\n');
+            record
+        };
+        // The length counts its own digits.
+        let length = (0..).find(|length| record(*length).len() == *length);
+        self.extension(EntryType::XHeader, &record(length.unwrap()))
+    }
+
+    fn attribute(self, name: &str, value: &[u8]) -> Self {
+        self.said(&format!("SCHILY.xattr.{name}"), value)
+    }
+
+    fn extension(mut self, kind: EntryType, content: &[u8]) -> Self {
+        let mut header = Header::new_ustar();
+        header.set_path("extension").unwrap();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        self.0.append(&header, content).unwrap();
+        self
     }
 
     fn bytes(self) -> Vec<u8> {
@@ -183,6 +216,34 @@ fn ways_out(outside: &str) -> Vec<(String, Layer)> {
                 .file("d/file"),
         ));
     }
+    // By names that are said beforehand.
+    for name in ["../outside/file", "/../outside/new", "a/../../outside/file"] {
+        let said = |key, layer: Layer| layer.folder("a").said(key, name.as_bytes());
+        ways.push((format!("said {name}"), said("path", new()).file("x")));
+        ways.push((
+            format!("said folder {name}"),
+            said("path", new()).folder("x"),
+        ));
+        ways.push((
+            format!("said other name {name}"),
+            said("linkpath", new()).name_for("n", "x").file("n"),
+        ));
+        ways.push((
+            format!("long {name}"),
+            new()
+                .extension(EntryType::GNULongName, format!("{name}\0").as_bytes())
+                .file("x"),
+        ));
+    }
+    ways.push((
+        "attributes of a link".into(),
+        new()
+            .link("l", &format!("{absolute}/file"))
+            .attribute("user.evil", b"1")
+            .link("l", &format!("{absolute}/file"))
+            .attribute("user.evil", b"1")
+            .name_for("n", "l"),
+    ));
     // Hard links and whiteouts.
     for other in [
         "../outside/file",
@@ -366,22 +427,164 @@ fn a_swap_in_the_middle_leads_nowhere() {
     assert!(field.is_safe());
 }
 
-/// An archive of an OCI image layout with one layer, packed with gzip.
+#[test]
+fn attributes_that_mean_no_harm_are_kept() {
+    let field = Field::new();
+    // Cuts in two what reads lines.
+    let value = b"a\nb=c\0\xff";
+    field
+        .apply(
+            &Layer::new()
+                .attribute("user.mine", value)
+                .file("file")
+                .attribute("user.mine", value)
+                .folder("folder")
+                .bytes(),
+        )
+        .unwrap();
+    match field.attribute("file", c"user.mine") {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            return eprintln!("skipped: temporary files have no attributes here");
+        }
+        kept => assert_eq!(kept.unwrap().as_deref(), Some(&value[..])),
+    }
+    let kept = field.attribute("folder", c"user.mine").unwrap();
+    assert_eq!(kept.as_deref(), Some(&value[..]));
+
+    // VFS_CAP_REVISION_2 with cap_net_raw, permitted and effective (capability.h).
+    let mut capability = [0; 20];
+    capability[..8].copy_from_slice(&[1, 0, 0, 2, 0, 0x20, 0, 0]);
+    let capable = Layer::new()
+        .attribute("security.capability", &capability)
+        .file("ping");
+    field.apply(&capable.bytes()).unwrap();
+    let kept = field.attribute("ping", c"security.capability").unwrap();
+    let expected = nestlab_sys::users::is_root().then_some(&capability[..]);
+    assert_eq!(kept.as_deref(), expected);
+}
+
+#[test]
+fn attributes_that_give_orders_are_left_out() {
+    let field = Field::new();
+    let orders = [
+        c"user.overlay.redirect",
+        c"user.overlay.opaque",
+        c"trusted.overlay.redirect",
+        c"trusted.mine",
+        c"security.selinux",
+        c"security.ima",
+        c"security.capability.",
+        c"system.posix_acl_access",
+    ];
+    for name in orders {
+        let name_text = name.to_str().unwrap();
+        let layer = Layer::new().attribute(name_text, b"/etc").file("file");
+        field.apply(&layer.bytes()).unwrap();
+        let kept = field.attribute("file", name);
+        assert!(!matches!(kept, Ok(Some(_))), "{name_text}: {kept:?}");
+    }
+    // Of one that does not fit the rest still comes, and a file's attributes are its own.
+    let large = vec![b'x'; 60_000];
+    let layer = Layer::new()
+        .attribute("user.large", &large)
+        .file("large")
+        .file("none");
+    field.apply(&layer.bytes()).unwrap();
+    for file in ["large", "none"] {
+        let kept = field.attribute(file, c"user.large");
+        assert!(!matches!(kept, Ok(Some(_))), "{file}");
+    }
+    assert_eq!(fs::read(field.root().join("large")).unwrap(), b"evil");
+}
+
+#[test]
+fn what_is_said_of_files_is_bounded_and_makes_sense() {
+    let huge = |kind| Layer::new().extension(kind, &vec![b'0'; (1 << 20) + 1]);
+    let fails = |layer: Layer, words: &str| {
+        let field = Field::new();
+        let plenty = Limits {
+            bytes: 1 << 30,
+            entries: 1000,
+        };
+        let root = Root::open(&field.root()).unwrap();
+        let layer = layer.file("file").bytes();
+        let error = layer::apply(layer.as_slice(), &root, &mut plenty.clone()).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(field.is_safe() && !field.root().join("file").exists());
+    };
+    fails(huge(EntryType::XHeader), "too long");
+    fails(huge(EntryType::GNULongName), "too long");
+    for nonsense in [
+        "x",
+        "0 path=a\n",
+        "5 a=b\n",
+        "999 path=a\n",
+        "18446744073709551615 path=a\n",
+        "-9 path=a\n",
+        "7 path\n",
+        "11 uid=-22\n",
+    ] {
+        let layer = Layer::new().extension(EntryType::XHeader, nonsense.as_bytes());
+        fails(layer, "makes no sense");
+    }
+    // Whoever counts differently would take a file's bytes for entries.
+    fails(Layer::new().said("size", b"0"), "8 GiB");
+    // Everything counts, also what is never written.
+    let field = Field::new();
+    let layer = (0..20).fold(Layer::new(), |layer, _| {
+        layer.said("comment", &[b'0'; 60_000])
+    });
+    let error = field.apply(&layer.bytes()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
+}
+
+#[test]
+fn long_names_and_owners_are_those_that_are_said() {
+    let long = format!("{}/{}", "a".repeat(90), "b".repeat(90));
+    let field = Field::new();
+    let layer = Layer::new()
+        .said("path", long.as_bytes())
+        .said("uid", nix::unistd::geteuid().to_string().as_bytes())
+        .file("x")
+        .extension(EntryType::XGlobalHeader, b"whatever")
+        .extension(EntryType::GNULongLink, format!("{long}\0").as_bytes())
+        .name_for("n", "x");
+    field.apply(&layer.bytes()).unwrap();
+    assert_eq!(fs::metadata(field.root().join("n")).unwrap().nlink(), 2);
+    assert!(field.root().join(long).exists());
+}
+
+/// An archive of an OCI image layout with one layer.
 struct Layout {
     members: Vec<(String, Vec<u8>)>,
 }
 
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
+}
+
+/// Two frames, with one between and before them that is to be skipped.
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    let skipped = b"\x5a\x2a\x4d\x18\x03\0\0\0abc";
+    let (one, two) = bytes.split_at(700);
+    let pack = |bytes: &[u8]| compress_to_vec(bytes, CompressionLevel::Fastest);
+    [&skipped[..], &pack(one), skipped, &pack(two)].concat()
+}
+
 impl Layout {
     fn new(architecture: &str) -> Self {
-        use std::io::Write;
-        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packer
-            .write_all(&Layer::new().file("hello").bytes())
-            .unwrap();
+        Self::packed(architecture, gzip)
+    }
+
+    fn packed(architecture: &str, pack: fn(&[u8]) -> Vec<u8>) -> Self {
         let mut this = Self {
             members: Vec::new(),
         };
-        let layer = this.blob(packer.finish().unwrap());
+        let layer = this.blob(pack(&Layer::new().file("hello").bytes()));
         let manifest = format!(r#"{{"layers": [{{"digest": "{layer}"}}]}}"#);
         let manifest = this.blob(manifest.into_bytes());
         let platform =
@@ -398,6 +601,20 @@ impl Layout {
         let digest = nestlab_model::Digest(sha2::Sha256::digest(&bytes).into()).hex();
         self.members.push((format!("blobs/sha256/{digest}"), bytes));
         format!("sha256:{digest}")
+    }
+
+    fn write(&self, folder: &Path) {
+        fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
+        for (name, bytes) in &self.members {
+            fs::write(folder.join(name), bytes).unwrap();
+        }
+    }
+
+    /// The same from a folder of files.
+    fn unpack_from_folder(&self) -> (io::Result<u64>, Field) {
+        let (field, folder) = (Field::new(), tempfile::tempdir().unwrap());
+        self.write(folder.path());
+        (super::unpack(folder.path(), &field.root()), field)
     }
 
     /// Unpacks it and gives what came of that.
@@ -420,37 +637,53 @@ impl Layout {
     }
 }
 
+const OWN: &str = if cfg!(target_arch = "x86_64") {
+    "amd64"
+} else {
+    "arm64"
+};
+
 #[test]
 fn a_layout_is_read_through_its_indexes() {
-    let own = if cfg!(target_arch = "x86_64") {
-        "amd64"
-    } else {
-        "arm64"
-    };
-    let (unpacked, field) = Layout::new(own).unpack();
-    assert_eq!(unpacked.unwrap(), 4);
-    assert_eq!(
-        fs::read_to_string(field.root().join("hello")).unwrap(),
-        "evil"
-    );
+    let packings: [fn(&[u8]) -> Vec<u8>; 3] = [gzip, zstd, <[u8]>::to_vec];
+    for pack in packings {
+        let layout = Layout::packed(OWN, pack);
+        for (unpacked, field) in [layout.unpack(), layout.unpack_from_folder()] {
+            assert_eq!(unpacked.unwrap(), 4);
+            let hello = fs::read_to_string(field.root().join("hello"));
+            assert_eq!(hello.unwrap(), "evil");
+        }
+    }
     let (unpacked, _) = Layout::new("s390x").unpack();
     assert!(unpacked.unwrap_err().to_string().contains("no image for"));
 }
 
+/// What a link leads to might be anything of its owner's.
+#[test]
+fn links_in_the_folder_of_a_layout_are_not_followed() {
+    let layout = Layout::new(OWN);
+    let (layer, bytes) = &layout.members[0];
+    let folder = tempfile::tempdir().unwrap();
+    layout.write(folder.path());
+    let target = folder.path().join("elsewhere");
+    fs::write(&target, bytes).unwrap();
+    fs::remove_file(folder.path().join(layer)).unwrap();
+    symlink(&target, folder.path().join(layer)).unwrap();
+    let field = Field::new();
+    let error = super::unpack(folder.path(), &field.root()).unwrap_err();
+    assert!(error.to_string().contains("is missing"), "{error}");
+}
+
 #[test]
 fn what_is_damaged_or_missing_is_said() {
-    let own = if cfg!(target_arch = "x86_64") {
-        "amd64"
-    } else {
-        "arm64"
-    };
     let fails = |change: fn(&mut Layout), words: &str| {
-        let mut layout = Layout::new(own);
+        let mut layout = Layout::new(OWN);
         change(&mut layout);
-        let (unpacked, field) = layout.unpack();
-        let error = unpacked.unwrap_err().to_string();
-        assert!(error.contains(words), "{error}");
-        assert!(field.is_safe());
+        for (unpacked, field) in [layout.unpack(), layout.unpack_from_folder()] {
+            let error = unpacked.unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+            assert!(field.is_safe());
+        }
     };
     fails(
         |layout| *layout.members[0].1.last_mut().unwrap() ^= 1,

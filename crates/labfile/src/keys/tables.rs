@@ -115,7 +115,11 @@ pub(crate) static NODE: Object = Object {
     doc: "A machine. With `count: N` it is a group `NAME-1` … `NAME-N`, and `{{ name }}`, \
           `{{ index }}`, `{{ ip }}` and the like differ from node to node.",
     keys: &[
-        required("image", Text, "An image of `images:` or a built-in one."),
+        required(
+            "image",
+            Text,
+            "An image of `images:`, a built-in one, or one in a registry: `docker://debian:12`.",
+        ),
         key(
             "kind",
             Choice(&["vm", "container"]),
@@ -482,7 +486,7 @@ pub(crate) static INSIDE: Object = Object {
 
 pub(crate) static IMAGE: Object = Object {
     name: "image",
-    doc: "Where a root disk comes from: one of `recipe`, `path` and `url`.",
+    doc: "Where a root disk comes from: one of `recipe`, `path`, `url` and `oci`.",
     keys: &[
         key(
             "recipe",
@@ -495,9 +499,22 @@ pub(crate) static IMAGE: Object = Object {
             Path,
             "",
             "A qcow2 or raw disk image on this machine, or an archive of a container image: what \
-             `docker save` writes, or an OCI image layout.",
+             `docker save` writes, or an OCI image layout, which may also be a folder.",
         ),
-        key("url", Url, "", "The same, to be fetched."),
+        key(
+            "url",
+            Url,
+            "",
+            "A file of one of these kinds, to be fetched.",
+        ),
+        key(
+            "oci",
+            Text,
+            "",
+            "A container image in a registry, as Docker names it: `debian:12`, \
+             `ghcr.io/org/name:tag`, `name@sha256:…`. What a tag means first is kept in \
+             `nestlab.lock`; `nestlab image pull --upgrade` asks again. Needs skopeo(1).",
+        ),
         key(
             "sha256",
             Digest,
@@ -568,5 +585,24 @@ pub(crate) static RECIPE_FILE: Object = Object {
         ),
         required("target", Target, "Where it goes."),
         key("mode", Mode, "0644, or the source's", "Its permissions."),
+    ],
+};
+
+pub(crate) static SETTINGS: Object = Object {
+    name: "settings file",
+    doc: "What a user says for every lab.",
+    keys: &[
+        key(
+            "image_mirrors",
+            Map("https://…/", &Url),
+            "",
+            "Beginnings of addresses of images, and what stands in place of each.",
+        ),
+        key(
+            "box_aliases",
+            Map("BOX", &Name),
+            "",
+            "Names of Vagrant's boxes, and the images that stand for them.",
+        ),
     ],
 };

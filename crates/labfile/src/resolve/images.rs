@@ -8,7 +8,10 @@ use crate::limits::{MAX_SCRIPT, MIN_DISK};
 use crate::report::{Problem, did_you_mean, list};
 use crate::template::Scope;
 use crate::yaml::Tree;
-use nestlab_model::{ByteSize, Digest, FileSource, ImageName, ImageSpec, Recipe, RecipeFile};
+use nestlab_model::{
+    ByteSize, Digest, FileSource, ImageName, ImageSpec, REGISTRY_SCHEME, Recipe, RecipeFile,
+    Reference,
+};
 use std::collections::BTreeMap;
 
 const WEB: &[&str] = &["http://", "https://"];
@@ -36,23 +39,37 @@ impl Resolver<'_> {
         let written = fields.get("sha256");
         let digest = written.and_then(|tree| self.digest(tree, scope));
         let sound = written.is_none() || digest.is_some();
-        let spec = match fields.one_of(&["recipe", "path", "url"], &mut self.report)? {
+        let spec = match fields.one_of(&["recipe", "path", "url", "oci"], &mut self.report)? {
             "recipe" => {
                 let mark = fields.key_mark("recipe");
                 let recipe = Fields::read(fields.get("recipe")?, &RECIPE, mark, &mut self.report)?;
                 self.recipe(unit, &recipe, scope).map(ImageSpec::Recipe)
             }
             "path" => {
-                let path = self.existing(unit, fields.get("path")?, "path", scope, Want::File)?;
+                let path = self.existing(unit, fields.get("path")?, "path", scope, Want::Image)?;
                 Some(ImageSpec::File {
                     path,
                     sha256: digest,
                 })
             }
+            "oci" => self.reference(fields, scope).map(ImageSpec::from),
             _ => self.fetched(fields, digest, scope),
         };
         self.no_checksums(fields);
         spec.filter(|_| sound)
+    }
+
+    /// An image with an `oci:`.
+    fn reference(&mut self, fields: &Fields<'_>, scope: &Scope) -> Option<Reference> {
+        if fields.get("sha256").is_some() {
+            let mark = fields.key_mark("sha256");
+            let problem = Problem::error("exclusive-keys", mark, "`sha256` says nothing of `oci`");
+            let hint = "write it into the reference: `oci: NAME@sha256:…`";
+            self.report.add(problem.hint(hint));
+        }
+        let expected = "an image in a registry such as `debian:12` or `ghcr.io/org/name:tag`";
+        self.reader(scope)
+            .parsed(fields.get("oci")?, "oci", expected)
     }
 
     /// An image with a `url:`.
@@ -74,7 +91,7 @@ impl Resolver<'_> {
 
     /// `checksums:` where it has no say.
     fn no_checksums(&mut self, fields: &Fields<'_>) {
-        let beside = ["sha256", "recipe", "path"];
+        let beside = ["sha256", "recipe", "path", "oci"];
         let beside = beside.into_iter().find(|key| fields.get(key).is_some());
         if let (Some(beside), Some(_)) = (beside, fields.get("checksums")) {
             let mark = fields.key_mark("checksums");
@@ -215,6 +232,11 @@ impl Resolver<'_> {
     /// The image that a node names, noted as used.
     pub(super) fn image(&mut self, unit: &Unit, tree: &Tree, scope: &Scope) -> Option<ImageName> {
         let text = self.reader(scope).text(tree, "image")?;
+        if text.starts_with(REGISTRY_SCHEME) {
+            let expected = "an image in a registry such as `docker://debian:12`";
+            let reference: Reference = self.reader(scope).parsed(tree, "image", expected)?;
+            return self.used(reference.image_name(), reference.into(), tree);
+        }
         let name = ImageName::new(&*text).ok();
         let found = name.as_ref().and_then(|name| match unit.images.get(name) {
             Some(own) => Some(own.clone()),
@@ -241,7 +263,11 @@ impl Resolver<'_> {
             );
             return None;
         };
-        let spec = spec?;
+        self.used(name, spec?, tree)
+    }
+
+    /// Notes that a node uses an image.
+    fn used(&mut self, name: ImageName, spec: ImageSpec, tree: &Tree) -> Option<ImageName> {
         if self.images.get(&name).is_some_and(|other| *other != spec) {
             let message = format!("Image `{name}` is defined differently in two lab files");
             let problem = Problem::error("image-conflict", tree.mark, message);

@@ -13,7 +13,12 @@ use std::path::{Component, Path, PathBuf};
 pub(super) enum Want {
     File,
     FileOrFolder,
+    /// A file, or the folder of an image for containers.
+    Image,
 }
+
+/// What the folder of an image for containers holds.
+const LAYOUT: &str = "index.json";
 
 impl Resolver<'_> {
     /// The path that `key` names, which must lead to something.
@@ -34,10 +39,13 @@ impl Resolver<'_> {
         }
         let path = resolve(&unit.folder, &text);
         match self.files.kind(&path) {
-            Some(FileKind::Folder) if want == Want::File => {
+            Some(FileKind::Folder) if !self.may_be_folder(want, &path) => {
                 let message = format!("`{key}` names a folder");
                 let problem = Problem::error("missing-file", tree.mark, message);
-                self.report.add(problem.label("expected a file"));
+                self.report.add(problem.label(match want {
+                    Want::Image => "expected a file, or a folder with an OCI image layout",
+                    Want::File | Want::FileOrFolder => "expected a file",
+                }));
                 None
             }
             Some(_) => Some(path),
@@ -49,6 +57,14 @@ impl Resolver<'_> {
                 self.report.add(problem.label(label).hint(hint));
                 None
             }
+        }
+    }
+
+    fn may_be_folder(&self, want: Want, folder: &Path) -> bool {
+        match want {
+            Want::File => false,
+            Want::FileOrFolder => true,
+            Want::Image => self.files.kind(&folder.join(LAYOUT)).is_some(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! What comes from elsewhere: found out what it is, fetched, and kept.
 
-use super::{document, no_image, open, told};
+use super::{document, no_image, open_to_fetch, told};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::output;
 use crate::pins::{self, Pins};
 use nestlab_image::Store;
-use nestlab_model::{ImageName, ImageSpec};
+use nestlab_model::{ImageName, ImageSpec, REGISTRY_SCHEME, Reference};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,10 @@ pub(in crate::commands) async fn pin(
     lab_file: &Path,
     images: &mut Images,
 ) -> Result<(), Error> {
-    let unknown = |spec: &ImageSpec| matches!(spec, ImageSpec::Published { .. });
-    if !images.values().any(unknown) {
+    let store = open_to_fetch(context)?;
+    if !images.values().any(|spec| spec.unpinned().is_some()) {
         return Ok(());
     }
-    let store = open(&context.dirs()?)?;
     let mut pins = Pins::beside(lab_file)?;
     pins.complete(context, &store, images).await
 }
@@ -35,7 +34,7 @@ pub(super) fn pull(context: &Context, names: &[String], upgrade: bool) -> Result
     if wanted.is_empty() {
         context.say("Nothing of this lab is fetched; `nestlab image build` makes the rest");
     }
-    let store = open(&context.dirs()?)?;
+    let store = open_to_fetch(context)?;
     let fetched = context.block_on(async {
         match &lab_file {
             Some(file) => pin(context, file, &mut wanted).await?,
@@ -75,16 +74,19 @@ fn known(
 
 /// Those that are meant: without names all that are fetched.
 fn choose(known: &Images, names: &[String]) -> Result<Images, Error> {
-    let fetched =
-        |spec: &ImageSpec| matches!(spec, ImageSpec::Url { .. } | ImageSpec::Published { .. });
     if names.is_empty() {
-        let all = known.iter().filter(|(_, spec)| fetched(spec));
+        let all = known.iter().filter(|(_, spec)| spec.is_fetched());
         return Ok(all
             .map(|(name, spec)| (name.clone(), spec.clone()))
             .collect());
     }
     let mut chosen = Images::new();
     for wanted in names {
+        if wanted.starts_with(REGISTRY_SCHEME) {
+            let reference = reference(wanted)?;
+            chosen.insert(reference.image_name(), reference.into());
+            continue;
+        }
         let found = known.iter().find(|(name, _)| name.as_str() == wanted);
         let (name, spec) = found.ok_or_else(|| no_image(wanted, known.keys()))?;
         chosen.insert(name.clone(), spec.clone());
@@ -92,13 +94,18 @@ fn choose(known: &Images, names: &[String]) -> Result<Images, Error> {
     Ok(chosen)
 }
 
+fn reference(text: &str) -> Result<Reference, Error> {
+    text.parse().map_err(|error| {
+        let message = format!("`{text}` names no image in a registry");
+        Error::caused(message, &error).code(Code::Usage)
+    })
+}
+
 /// Without a lab there is no place to write it down.
 async fn find_out(context: &Context, store: &Store, images: &mut Images) -> Result<(), Error> {
     for (name, spec) in images {
-        if let ImageSpec::Published { url, checksums } = spec {
-            let sha256 = pins::find_out(context, store, name, url, checksums).await?;
-            let url = url.clone();
-            *spec = ImageSpec::Url { url, sha256 };
+        if spec.unpinned().is_some() {
+            *spec = spec.pinned(pins::find_out(context, store, name, spec).await?);
         }
     }
     Ok(())
