@@ -8,10 +8,13 @@ mod extras;
 pub mod facilities;
 mod files;
 pub mod network;
+pub mod packages;
 pub mod platform;
 mod programs;
 pub mod room;
 pub mod virtualisation;
+
+pub use programs::missing;
 
 use nestlab_api::message::Configure;
 use nestlab_model::doctor::Check;

@@ -92,8 +92,8 @@ impl Check {
 
     /// What mends it by itself, run as root where it was found.
     #[must_use]
-    pub fn fix<'a>(mut self, argv: impl IntoIterator<Item = &'a str>) -> Self {
-        self.fix = Some(argv.into_iter().map(str::to_owned).collect());
+    pub fn fix(mut self, argv: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.fix = Some(argv.into_iter().map(Into::into).collect());
         self
     }
 }

@@ -43,6 +43,9 @@ pub struct UpArgs {
     /// Boot every machine, even if there is a template to start it from
     #[arg(long)]
     pub cold: bool,
+    /// Install packages that are missing here without asking
+    #[arg(short, long)]
+    pub yes: bool,
     /// Wait until everything is ready (the default)
     #[arg(long, overrides_with = "no_wait")]
     pub wait: bool,

@@ -3,9 +3,12 @@
 
 mod chain;
 mod fix;
+mod install;
 mod levels;
 mod orphans;
 mod tell;
+
+pub use install::provide;
 
 use crate::cli::DoctorArgs;
 use crate::context::Context;

@@ -17,7 +17,7 @@ pub fn run(context: &Context, args: ProvisionArgs) -> Result<u8, Error> {
             Some(names) => ProvisionChoice::Only(names),
             None => ProvisionChoice::Force,
         },
-        cold: false,
+        ..Way::default()
     };
     context.block_on(again(context, way))
 }
@@ -29,7 +29,7 @@ pub fn copy_again(context: &Context, paths: Vec<NodePath>) -> Result<u8, Error> 
         paths,
         // A node that is set up again for no provisioner's sake has its files copied.
         provision: ProvisionChoice::Only(Vec::new()),
-        cold: false,
+        ..Way::default()
     };
     context.block_on(again(context, way))
 }

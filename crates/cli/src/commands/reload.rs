@@ -21,7 +21,7 @@ async fn reload(context: &Context, args: ReloadArgs) -> Result<u8, Error> {
         action: "reload",
         provision: up::choice(args.provision, args.no_provision, &args.provision_with),
         paths: args.paths,
-        cold: false,
+        ..Way::default()
     };
     // Mistakes of the file are told before anything is halted.
     let lab = up::current(context, &place, &record, &way).await?;

@@ -33,6 +33,8 @@ pub struct Way {
     pub provision: ProvisionChoice,
     /// Whether templates are left alone.
     pub cold: bool,
+    /// Whether packages that are missing here are installed without asking.
+    pub install: bool,
 }
 
 impl Way {
@@ -42,6 +44,7 @@ impl Way {
             paths: args.paths.clone(),
             provision: choice(args.provision, args.no_provision, &args.provision_with),
             cold: args.cold,
+            install: args.yes,
         }
     }
 }
@@ -110,6 +113,11 @@ pub async fn bring_up(
     lab: Option<Lab>,
     way: &Way,
 ) -> Result<u8, Error> {
+    if let Some(lab) = &lab
+        && !supervisor::is_running(place, record).await
+    {
+        doctor::provide(context, lab, way.install).await?;
+    }
     let plays = match &lab {
         Some(lab) => Plays::of(lab, way)?,
         None => Plays::default(),

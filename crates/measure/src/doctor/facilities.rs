@@ -1,6 +1,7 @@
 //! What labs need of a kernel and of the programs beside it.
 
-use super::extras;
+use super::packages::Manager;
+use super::{extras, programs};
 use nestlab_model::doctor::{Check, Verdict};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -37,11 +38,13 @@ fn qemu() -> Check {
     let check = Check::new("programs.qemu", format!("ran `{program} --version`"));
     match run(program, &["--version"]) {
         Ok(words) => check.found(Verdict::Ok, words),
-        Err(why) => check
-            .found(Verdict::Broken, why)
-            .means("no virtual machine starts")
-            .mend("`sudo apt install qemu-system-x86 qemu-utils`")
-            .fix(["apt-get", "install", "-y", "qemu-system-x86", "qemu-utils"]),
+        Err(why) => {
+            let check = check.found(Verdict::Broken, why);
+            let check = check.means("no virtual machine starts");
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let packages = ["qemu-system-x86", "qemu-utils"];
+            programs::mended(check, &packages, Manager::of(&path))
+        }
     }
 }
 

@@ -1,12 +1,9 @@
 //! Programs that labs are made with.
 
 use super::facilities::run;
+use super::packages::{Manager, find};
 use nestlab_model::doctor::{Check, Verdict};
 use std::ffi::OsStr;
-use std::path::PathBuf;
-
-/// Folders that are not in every user's PATH, and are searched all the same.
-const ALSO: [&str; 2] = ["/usr/sbin", "/sbin"];
 
 /// A program that something is done by.
 struct Need {
@@ -80,10 +77,21 @@ const NEEDS: [Need; 7] = [
 
 /// Looks for all of them in the folders of a PATH.
 pub(super) fn checks(path: &OsStr) -> Vec<Check> {
-    let folders: Vec<PathBuf> = std::env::split_paths(path)
-        .chain(ALSO.map(PathBuf::from))
-        .collect();
-    NEEDS.iter().map(|need| look(need, &folders)).collect()
+    let manager = Manager::of(path);
+    NEEDS.iter().map(|need| look(need, path, manager)).collect()
+}
+
+/// Packages, by Debian's names, without which labs do not come up here or nothing can be
+/// built for them.
+pub fn missing(path: &OsStr) -> Vec<&'static str> {
+    let needs = NEEDS
+        .iter()
+        .filter(|need| need.verdict >= Verdict::Degraded);
+    let absent = needs.filter(|need| find(need.programs, path).is_none());
+    let qemu = find(&["qemu-system-x86_64"], path).is_none();
+    // Where qemu-utils is from another release, QEMU's own package removes it: it is last.
+    let qemu = qemu.then_some("qemu-system-x86").into_iter();
+    qemu.chain(absent.map(|need| need.package)).collect()
 }
 
 /// Programs that realise nodes in other ways, or show how this machine is used.
@@ -116,20 +124,36 @@ pub(super) fn others() -> Vec<Check> {
     OTHERS.into_iter().map(check).collect()
 }
 
-fn look(need: &Need, folders: &[PathBuf]) -> Check {
+fn look(need: &Need, path: &OsStr, manager: Option<Manager>) -> Check {
     let check = Check::new(
         format!("programs.{}", need.programs[0]),
         format!("looked for `{}` in PATH", need.programs.join("` or `")),
     );
-    let everywhere = |program| folders.iter().map(move |folder| folder.join(program));
-    let mut candidates = need.programs.iter().flat_map(everywhere);
-    match candidates.find(|path| path.is_file()) {
+    match find(need.programs, path) {
         Some(path) => check.found(Verdict::Ok, path.display().to_string()),
-        None => check
-            .found(need.verdict, "it is not there")
-            .means(need.means)
-            .mend(format!("`sudo apt install {}`", need.package))
-            .fix(["apt-get", "install", "-y", need.package]),
+        None => mended(
+            check
+                .found(need.verdict, "it is not there")
+                .means(need.means),
+            &[need.package],
+            manager,
+        ),
+    }
+}
+
+/// A check of something that packages mend.
+pub(super) fn mended(check: Check, packages: &[&str], manager: Option<Manager>) -> Check {
+    let line = manager.and_then(|manager| Some((manager, manager.install(packages).pop()?)));
+    match line {
+        Some((manager, line)) => {
+            let sudo = if manager.needs_root() { "sudo " } else { "" };
+            let typed = line.join(" ");
+            check.mend(format!("`{sudo}{typed}`")).fix(line)
+        }
+        None => check.mend(format!(
+            "install what Debian calls `{}`",
+            packages.join(" ")
+        )),
     }
 }
 
@@ -143,16 +167,15 @@ mod tests {
         for program in ["ip", "pasta"] {
             std::fs::write(folder.path().join(program), "").unwrap();
         }
-        let folders = [folder.path().to_owned()];
         let found = |program: &str| {
             let need = NEEDS.iter().find(|need| need.programs[0] == program);
-            look(need.unwrap(), &folders)
+            look(need.unwrap(), folder.path().as_os_str(), Some(Manager::Dnf))
         };
         assert_eq!(found("ip").verdict, Verdict::Ok);
         assert_eq!(found("slirp4netns").verdict, Verdict::Ok, "pasta will do");
         let nft = found("nft");
         assert_eq!(nft.verdict, Verdict::Broken);
-        assert_eq!(nft.mend.as_deref(), Some("`sudo apt install nftables`"));
+        assert_eq!(nft.mend.as_deref(), Some("`sudo dnf install -y nftables`"));
         assert_eq!(checks(OsStr::new("")).len(), NEEDS.len());
     }
 }

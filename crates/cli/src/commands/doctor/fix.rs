@@ -71,7 +71,7 @@ fn consent(finding: &Finding, argv: &[String], yes: bool) -> Result<bool, Error>
     agrees(&format!("Run on {place}: {}", shown(argv)))
 }
 
-fn as_root(argv: &[String]) -> Vec<String> {
+pub(super) fn as_root(argv: &[String]) -> Vec<String> {
     match nestlab_sys::users::is_root() {
         true => argv.to_vec(),
         false => [&["sudo".to_owned()], argv].concat(),
@@ -103,7 +103,7 @@ async fn mend(client: Option<&Client>, finding: &Finding, argv: &[String]) -> Re
 }
 
 /// A command as one would type it.
-fn shown(argv: &[String]) -> String {
+pub(super) fn shown(argv: &[String]) -> String {
     let plain = |word: &String| {
         let safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@".contains(c);
         match !word.is_empty() && word.chars().all(safe) {
