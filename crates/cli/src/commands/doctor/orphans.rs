@@ -144,6 +144,7 @@ mod tests {
             runtime: world.path().join("run"),
             memory: world.path().join("memory"),
             template_budget: nestlab_model::ByteSize::gib(0),
+            container_engine: None,
         };
         assert_eq!(find(&dirs), []);
         let half = dirs.lab_state("0badcafe");
@@ -166,6 +167,7 @@ mod tests {
             runtime: world.path().join("run"),
             memory: world.path().join("memory"),
             template_budget: nestlab_model::ByteSize::gib(0),
+            container_engine: None,
         };
         let (ours, theirs) = (dirs("ours"), dirs("theirs"));
         std::fs::create_dir_all(theirs.lab_state("0badcafe")).unwrap();
