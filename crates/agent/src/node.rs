@@ -3,6 +3,8 @@
 
 use crate::layer::{self, Level};
 use crate::{Guest, GuestConfig, LINK_PORT, Reach, guest_routes, run_agent, run_inherited};
+use nestlab_backend::Backend;
+use nestlab_backend_docker::Docker;
 use nestlab_backend_oci::Oci;
 use nestlab_backend_qemu::Qemu;
 use nestlab_engine::{Config, Engine, GuestGround};
@@ -69,9 +71,12 @@ pub async fn run_node(config: NodeConfig) {
         templates: None,
     };
     let qemu = Qemu::new(kit_qemu_command(&config.kit_dir));
-    let oci = Oci::new(config.kit_dir.join("bin/nestlab"));
+    let program = config.kit_dir.join("bin/nestlab");
+    let oci = Oci::new(program.clone());
+    let docker = Docker::new(program, None);
     let ground = GuestGround::new(config.kit_dir);
-    let engine = Engine::new(place, Arc::new(ground), vec![Arc::new(qemu), Arc::new(oci)]);
+    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(qemu), Arc::new(oci), Arc::new(docker)];
+    let engine = Engine::new(place, Arc::new(ground), backends);
     if let Err(fault) = engine.resume().await {
         tracing::error!(%fault, "cannot go on with everything");
     }

@@ -15,6 +15,7 @@ pub(crate) use ports::Ports;
 
 use crate::layer::{self, Level};
 use nestlab_backend::Backend;
+use nestlab_backend_docker::Docker;
 use nestlab_backend_oci::Oci;
 use nestlab_backend_qemu::Qemu;
 use nestlab_engine::{Config, Engine, Fault, HostGround, LAYER_FILE, Templates};
@@ -50,6 +51,8 @@ pub struct SupervisorConfig {
     pub image_mirrors: BTreeMap<String, String>,
     /// What templates may take on disk, in bytes; 0 for none.
     pub template_budget: u64,
+    /// The socket of the container engine, where the user has named one.
+    pub container_engine: Option<PathBuf>,
     /// This program, which is also the keeper and the agent.
     pub program: PathBuf,
     /// The init for minimal images.
@@ -135,7 +138,8 @@ fn engine(config: &SupervisorConfig) -> Result<Engine, Fault> {
     };
     let qemu = Qemu::new(vec!["qemu-system-x86_64".into()]);
     let oci = Oci::new(config.program.clone());
-    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(qemu), Arc::new(oci)];
+    let docker = Docker::new(config.program.clone(), config.container_engine.clone());
+    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(qemu), Arc::new(oci), Arc::new(docker)];
     Ok(Engine::new(place, Arc::new(ground), backends))
 }
 

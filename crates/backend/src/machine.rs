@@ -82,6 +82,22 @@ pub trait Backend: Send + Sync {
     /// The VMM runs but does not answer.
     async fn adopt(&self, record: &MachineRecord)
     -> Result<Option<Arc<dyn Machine>>, BackendError>;
+
+    /// Whether all that its machines write lies in folders that their specs name, so that
+    /// a copy of these is a copy of what was written.
+    fn writes_to_folders(&self) -> bool {
+        true
+    }
+
+    /// Removes what machines have left that lies elsewhere, by the folder that their specs
+    /// named for what they write ([`crate::ContainerSpec::folder`]). None of them runs.
+    /// Idempotent.
+    ///
+    /// # Errors
+    /// Whoever keeps it does not answer, or refuses.
+    async fn discard(&self, _folder: &Path) -> Result<(), BackendError> {
+        Ok(())
+    }
 }
 
 /// A running machine. Dropping it leaves the machine running.
@@ -301,6 +317,16 @@ pub enum BackendError {
         /// Its name.
         program: String,
         /// How it is installed.
+        hint: String,
+    },
+    /// A program that should be at work here is not.
+    #[error("No {what} is at work here: {why}")]
+    NotAtWork {
+        /// What it is.
+        what: String,
+        /// How that was found out.
+        why: String,
+        /// How it is put to work.
         hint: String,
     },
     /// The VMM refused its arguments or ended at once.

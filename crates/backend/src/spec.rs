@@ -126,6 +126,10 @@ impl Start {
 pub struct ContainerSpec {
     /// What its root file system begins from.
     pub root: Lower,
+    /// What people know that by, where it is shown to them: a name and the beginning of a
+    /// digest, as `debian:0a1b2c3d4e5f`.
+    #[serde(default)]
+    pub image: String,
     /// A folder of its own, for what it writes. It outlives the container.
     pub folder: PathBuf,
     /// The folder of the kit.

@@ -303,6 +303,7 @@ mod tests {
                 runtime: base.join("run"),
                 memory: base.join("memory"),
                 template_budget: nestlab_model::ByteSize::bytes(0),
+                container_engine: None,
             };
             let record = dirs
                 .records()

@@ -28,6 +28,9 @@ struct SupervisorArgs {
     /// The image store.
     #[arg(long)]
     store: PathBuf,
+    /// The socket of the container engine.
+    #[arg(long)]
+    engine: Option<PathBuf>,
     /// What templates may take on disk, in bytes.
     #[arg(long, default_value_t = 0)]
     templates: u64,
@@ -57,6 +60,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
         "__supervisor" => Some(supervisor(rest)),
         "__keeper" => Some(keeper(rest)),
         nestlab_backend_oci::ROLE => Some(stage(rest)),
+        nestlab_backend_docker::ROLE => Some(archive(rest)),
         "agent" => Some(agent(rest)),
         MEASURE => Some(measure(rest)),
         ANSWER => Some(answer(rest)),
@@ -101,6 +105,7 @@ fn start_supervisor(args: SupervisorArgs, program: PathBuf, init: PathBuf) -> Ex
         store_dir: args.store,
         image_mirrors: settings.image_mirrors,
         template_budget: args.templates,
+        container_engine: args.engine,
         program,
         init,
     };
@@ -117,6 +122,14 @@ fn stage(arguments: Vec<OsString>) -> ExitCode {
     match nestlab_backend_oci::run_stage(&file) {
         Ok(never) => match never {},
         Err(words) => failed("stage", &words),
+    }
+}
+
+/// Still single-threaded, for the same reason.
+fn archive(arguments: Vec<OsString>) -> ExitCode {
+    match nestlab_backend_docker::run_archive(&arguments) {
+        Ok(never) => match never {},
+        Err(words) => failed("archive", &words),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::error::{Code, Error};
 use crate::place::{Place, Record};
 use nestlab_api::client::Client;
 use nestlab_sys::process::{ProcessId, Signal};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::process::Stdio;
@@ -108,6 +109,8 @@ fn spawn(place: &Place, record: &Record, log: &Path) -> Result<tokio::process::C
     let errors = output
         .try_clone()
         .map_err(|error| Error::caused(what(), &error))?;
+    let engine = place.dirs.container_engine.iter();
+    let engine = engine.flat_map(|socket| [OsStr::new("--engine"), socket.as_os_str()]);
     let mut command = tokio::process::Command::new(program);
     command
         .arg("__supervisor")
@@ -121,6 +124,7 @@ fn spawn(place: &Place, record: &Record, log: &Path) -> Result<tokio::process::C
         .arg(&place.dirs.store)
         .arg("--templates")
         .arg(place.dirs.template_budget.as_bytes().to_string())
+        .args(engine)
         .arg(&record.id)
         // Not the lab's folder, which may be moved or removed meanwhile.
         .current_dir("/")

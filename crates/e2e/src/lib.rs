@@ -5,17 +5,21 @@
 //! Images are kept between runs in `target/e2e-store`, or where `NESTLAB_STORE`
 //! says, because building them takes minutes.
 
+mod dockerd;
 mod host;
 mod publisher;
 mod registry;
 mod run;
+mod saved;
 mod story;
 mod world;
 
+pub use dockerd::Dockerd;
 pub use host::HostSnapshot;
 pub use publisher::Publisher;
 pub use registry::Registry;
 pub use run::{Done, Running};
+pub use saved::save_image;
 pub use story::nested_story;
 pub use world::World;
 

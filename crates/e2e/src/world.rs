@@ -22,6 +22,8 @@ pub struct World {
     runner: Vec<String>,
     /// File systems that were mounted in the world's folder.
     mounted: Vec<PathBuf>,
+    /// The container engine that the program is told of.
+    engine: Option<String>,
 }
 
 impl World {
@@ -50,6 +52,7 @@ impl World {
             store: from_env("NESTLAB_STORE", "target/e2e-store"),
             runner: Vec::new(),
             mounted: Vec::new(),
+            engine: None,
         }
     }
 
@@ -118,6 +121,11 @@ impl World {
         Ok(at)
     }
 
+    /// From now on that container engine is the one of this machine.
+    pub fn use_engine(&mut self, address: &str) {
+        self.engine = Some(address.to_owned());
+    }
+
     /// From now on images are kept in that folder.
     pub fn keep_images_in(&mut self, store: PathBuf) {
         self.store = store;
@@ -168,6 +176,9 @@ impl World {
         command.env("XDG_STATE_HOME", self.path().join("state"));
         command.env("XDG_RUNTIME_DIR", self.path().join("run"));
         command.env("NESTLAB_STORE", &self.store);
+        if let Some(engine) = &self.engine {
+            command.env("DOCKER_HOST", engine);
+        }
         let _ = std::fs::create_dir_all(self.path().join("run"));
         command
     }

@@ -1,9 +1,9 @@
 //! Containers: on this machine, with a machine inside, and inside a machine.
 
-use nestlab_e2e::{World, is_root, nested_story, skip};
+use nestlab_e2e::{World, is_root, nested_story, save_image, skip};
 use std::io::Read;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -255,27 +255,12 @@ fn an_ordinary_user_has_containers() {
     world.is_empty();
 }
 
-/// As `docker save` writes one: made of a container's own root.
-fn save_image(world: &World, lab: &Path) -> PathBuf {
-    let shared = lab.join("shared");
-    let pack = "tar -cz --one-file-system --exclude=./srv -f /srv/shared/layer.tar.gz -C / .";
-    world.inside(lab, "one", &format!("echo carried >/root/mark; {pack}"));
-    let manifest = r#"[{"Config": "c.json", "RepoTags": null, "Layers": ["layer.tar.gz"]}]"#;
-    std::fs::write(shared.join("manifest.json"), manifest).unwrap();
-    let packed = Command::new("tar")
-        .args(["-cf", "image.tar", "manifest.json", "layer.tar.gz"])
-        .current_dir(&shared)
-        .status();
-    assert!(packed.is_ok_and(|status| status.success()));
-    shared.join("image.tar")
-}
-
 #[test]
 fn an_image_from_an_archive_makes_both_kinds_of_node() {
     let world = World::new();
     let lab = pair(&world);
     world.run(&lab, &["up"]).ok();
-    let image = save_image(&world, &lab);
+    let image = save_image(&world, &lab, "one");
     world.run(&lab, &["destroy", "--yes"]).ok();
 
     let text = format!(

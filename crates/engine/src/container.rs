@@ -5,13 +5,14 @@ use crate::cell::NodeCell;
 use crate::engine::Engine;
 use crate::launch::{Body, Parts, all_disks};
 use crate::{Fault, Plug};
-use nestlab_backend::{ContainerSpec, Start, Volume};
+use nestlab_backend::{BackendError, ContainerSpec, Start, Volume};
 use nestlab_model::{Node, NodeKind, Stage};
 use nestlab_sys::detached::Ids;
 use nestlab_sys::dir::short_name;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 /// The users of a container. Those that systemd sets aside for containers, so that no
 /// user of this level is among them (its document UIDS-GIDS).
@@ -59,6 +60,7 @@ impl Engine {
         }
         let container = ContainerSpec {
             root: self.0.ground.root(&parts.base, &progress).await?,
+            image: format!("{}:{}", node.image, parts.base.digest.short()),
             folder: cell.folder.join(WRITTEN),
             kit: parts.kit.tree.clone(),
             hostname: node.name.to_string(),
@@ -122,6 +124,45 @@ impl Engine {
             self.0.ground.plug(&node.name, &plug, process).await?;
         }
         Ok(())
+    }
+
+    /// Removes what the container of a node has written where its backend keeps that.
+    pub(crate) async fn discard_written(&self, cell: &NodeCell) -> Result<(), Fault> {
+        let Some(record) = cell.record().filter(|_| cell.is_container()) else {
+            return Ok(());
+        };
+        let backend = self.backend(&record.node)?;
+        match backend.discard(&cell.folder.join(WRITTEN)).await {
+            Ok(()) => Ok(()),
+            // Who has put it out of work for good shall be rid of the node as well.
+            Err(error @ BackendError::NotAtWork { .. }) => {
+                let words = format!("what it has written is left: {error}");
+                self.warn(&cell.path, words);
+                Ok(())
+            }
+            Err(error) => {
+                let cannot = format!("Cannot remove what `{}` has written", cell.path);
+                Err(Fault::caused(cannot, &error))
+            }
+        }
+    }
+
+    /// Refuses what copies files where those of a container are somebody else's.
+    pub(crate) fn refuse_kept_elsewhere(&self) -> Result<(), Fault> {
+        let kept_elsewhere = |cell: &Arc<NodeCell>| {
+            let record = cell.record()?;
+            let backend = self.backend(&record.node).ok()?;
+            (!backend.writes_to_folders()).then(|| (cell.path.clone(), backend.name()))
+        };
+        match self.cells().iter().find_map(kept_elsewhere) {
+            None => Ok(()),
+            Some((path, backend)) => Err(Fault::new(format!(
+                "The files of node `{path}` are kept by the engine of backend `{backend}`, and cannot be copied"
+            ))
+            .with_hint(
+                "Have it stand in a virtual machine, with which it is copied; or leave `backend:` out",
+            )),
+        }
     }
 
     /// Refuses what freezes machines where one of them is a container.

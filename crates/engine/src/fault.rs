@@ -94,7 +94,9 @@ impl Error for Fault {}
 impl From<BackendError> for Fault {
     fn from(error: BackendError) -> Self {
         let hint = match &error {
-            BackendError::MissingProgram { hint, .. } => Some(hint.clone()),
+            BackendError::MissingProgram { hint, .. } | BackendError::NotAtWork { hint, .. } => {
+                Some(hint.clone())
+            }
             _ => None,
         };
         Self::caused("Cannot run the machine", &error).with_optional_hint(hint)

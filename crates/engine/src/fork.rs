@@ -191,6 +191,7 @@ impl Engine {
         if containers == Containers::Refused {
             self.refuse_containers("copied", FILES_CAN)?;
         }
+        self.refuse_kept_elsewhere()?;
         let mut sleepers = Vec::new();
         for cell in self.cells() {
             let was_paused = match cell.state() {

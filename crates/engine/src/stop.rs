@@ -192,6 +192,7 @@ impl Engine {
             pull_the_plug(&cell, &live).await?;
         }
         self.0.ground.remove_taps(&cell.name).await?;
+        self.discard_written(&cell).await?;
         cell.erase()?;
         cell.enter(NodeState::Absent);
         self.drop_if_unlisted(&cell.name);

@@ -2,15 +2,17 @@
 //! agent, and hands what it says to whoever listens at the console.
 //!
 //! It is started with two listening sockets, made outside: the link as descriptor 3, which
-//! the agent takes, and the console as descriptor 4.
+//! the agent takes, and the console as descriptor 4. Under an engine that hands nothing
+//! down it fetches them first, from a socket that was put in its way.
 
 use crate::end::How;
 use crate::{agent, end, loopback, say};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{ForkResult, fork};
 use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, IoSliceMut, PipeReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -18,7 +20,14 @@ use std::os::unix::net::{UnixListener, UnixStream};
 /// CONTAINER_INTERFACE).
 const VARIABLE: &str = "container";
 
+/// By this one it learns where it fetches what it was not started with.
+const HAND: &str = "NESTLAB_HAND";
+
+const LINK: RawFd = 3;
 const CONSOLE: RawFd = 4;
+
+/// Where descriptors are put aside, behind all places that they go to.
+const ASIDE: RawFd = 64;
 
 /// Most bytes that are handed on at a time.
 const CHUNK: usize = 4096;
@@ -30,6 +39,12 @@ pub fn is_one() -> bool {
 
 /// Keeps the agent running until the container is to end; gives its exit status.
 pub fn run() -> i32 {
+    if let Ok(hand) = std::env::var(HAND)
+        && let Err(error) = fetch_sockets(&hand)
+    {
+        say::line(&format!("cannot fetch link and console: {error}"));
+        return 1;
+    }
     if let Err(error) = start_console() {
         say::line(&format!("there is no console: {error}"));
     }
@@ -47,6 +62,41 @@ fn ended(how: How) {
         std::process::exit(0);
     }
     say::line("restarts");
+}
+
+/// Takes link and console from whoever listens at a path (unix(7), SCM_RIGHTS).
+fn fetch_sockets(hand: &str) -> io::Result<()> {
+    let stream = UnixStream::connect(hand)?;
+    let mut byte = [0];
+    let mut words = [IoSliceMut::new(&mut byte)];
+    let mut rights = nix::cmsg_space!([RawFd; 2]);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(stream.as_raw_fd(), &mut words, Some(&mut rights), flags)?;
+    let given = message.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmRights(given) => Some(given),
+        _ => None,
+    });
+    let given = given.unwrap_or_default();
+    let [link, console] = given[..] else {
+        return Err(io::Error::other("nothing was given"));
+    };
+    drop(stream);
+    // SAFETY: fcntl, dup2 and close take numbers. The two were just given to us, and
+    // nobody here holds what is replaced: behind the standard streams nothing is open.
+    unsafe {
+        let aside = [link, console].map(|fd| {
+            let copy = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, ASIDE);
+            libc::close(fd);
+            copy
+        });
+        for (copy, place) in aside.into_iter().zip([LINK, CONSOLE]) {
+            if libc::dup2(copy, place) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            libc::close(copy);
+        }
+    }
+    Ok(())
 }
 
 /// Has a process of its own serve the console, so that nobody who reads slowly or not at

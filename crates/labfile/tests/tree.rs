@@ -187,6 +187,22 @@ nodes:
 }
 
 #[test]
+fn a_backend_realises_its_own_kind() {
+    let yaml = r#"name: t
+nodes:
+  one: { image: debian, backend: docker }
+  two: { kind: container, image: debian, backend: qemu }
+  three: { kind: container, image: debian, backend: docker }
+  four: { kind: container, image: debian, backend: oci }
+  five: { image: debian, backend: other }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r"
+3:34-40 error[wrong-kind] Backend `docker` realises containers only ⟨one of: qemu⟩ (add `kind: container`, or leave `backend` out)
+4:51-55 error[wrong-kind] Backend `qemu` realises virtual machines only ⟨one of: docker, oci⟩ (leave `backend` out, or drop `kind: container`)
+");
+}
+
+#[test]
 fn machines_inside_a_container_need_kvm_there() {
     let yaml = r#"name: t
 nodes:

@@ -9,6 +9,7 @@ pub mod detached;
 pub mod dir;
 pub mod disk;
 pub mod echo;
+pub mod group;
 pub mod hostname;
 pub mod identity;
 pub mod keeper;

@@ -1,8 +1,9 @@
 //! What the standard library does not know of sockets.
 
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io;
 use std::net::UdpSocket;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixListener;
 
 /// The first descriptor behind the standard ones.
@@ -24,6 +25,20 @@ pub fn inherited_listener() -> io::Result<UnixListener> {
     listener.local_addr()?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+/// Gives open files of ours to whoever is at the other end of a Unix socket (unix(7),
+/// SCM_RIGHTS), with one byte.
+///
+/// # Errors
+/// As sendmsg(2).
+pub fn hand_over(socket: impl AsFd, files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let numbers: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
+    let word = [io::IoSlice::new(b"!")];
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let socket = socket.as_fd().as_raw_fd();
+    sendmsg::<()>(socket, &word, &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
 }
 
 /// Has datagrams refused rather than split when they exceed an MTU on the way

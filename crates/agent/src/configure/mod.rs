@@ -126,7 +126,8 @@ fn write_files(root: &Path, wanted: &Configure) -> Result<(), Rejection> {
 }
 
 /// Writes a file if it differs. A symbolic link is replaced, not followed: that
-/// of systemd-resolved leads to a file that is made anew at every boot.
+/// of systemd-resolved leads to a file that is made anew at every boot. A file that was
+/// mounted there, as container engines do it, is written to: it cannot be replaced.
 fn write(path: &Path, content: &str) -> Result<(), Rejection> {
     if fs::read_to_string(path).is_ok_and(|found| found == content) {
         return Ok(());
@@ -135,7 +136,14 @@ fn write(path: &Path, content: &str) -> Result<(), Rejection> {
     let beside = path.with_extension("nestlab-new");
     fs::create_dir_all(path.parent().unwrap_or(path)).map_err(Rejection::io(cannot()))?;
     fs::write(&beside, content).map_err(Rejection::io(cannot()))?;
-    fs::rename(&beside, path).map_err(Rejection::io(cannot()))
+    match fs::rename(&beside, path) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            let _ = fs::remove_file(&beside);
+            fs::write(path, content)
+        }
+        done => done,
+    }
+    .map_err(Rejection::io(cannot()))
 }
 
 fn memory(run_dir: &Path) -> PathBuf {

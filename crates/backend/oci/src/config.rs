@@ -370,6 +370,7 @@ mod tests {
             balloon: false,
             boot: Start::Container(Box::new(ContainerSpec {
                 root: Lower::Folder("/s/tree".into()),
+                image: String::new(),
                 folder: "/s/box".into(),
                 kit: "/s/kit".into(),
                 hostname: "box".into(),

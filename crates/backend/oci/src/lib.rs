@@ -10,7 +10,6 @@
 //! first program: nothing that it does to its files can lead us elsewhere.
 
 mod config;
-mod group;
 mod machine;
 mod runtime;
 mod stage;

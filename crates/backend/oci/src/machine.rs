@@ -1,7 +1,6 @@
 //! A running container: started by us, or found again.
 
 use crate::config::{self, Powers};
-use crate::group::Group;
 use crate::runtime::{Handle, Runtime, last_words};
 use crate::stage::{self, Stage};
 use async_trait::async_trait;
@@ -10,6 +9,7 @@ use nestlab_backend::{
     MachineSpec,
 };
 use nestlab_sys::dir::make_private;
+use nestlab_sys::group::Group;
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc::arguments;
 use nestlab_sys::process::{Pidfd, ProcessId, Signal, detach, hand_down};

@@ -50,6 +50,7 @@ impl ContractWorld for World {
             balloon: false,
             boot: Start::Container(Box::new(ContainerSpec {
                 root: Lower::Folder(self.at("root")),
+                image: String::new(),
                 folder: self.at(&format!("{name}-written")),
                 kit: self.at("kit"),
                 hostname: name.to_owned(),

@@ -29,6 +29,8 @@ pub struct Dirs {
     pub memory: PathBuf,
     /// What templates may take in the store.
     pub template_budget: ByteSize,
+    /// The socket of the container engine, where the user has named one.
+    pub container_engine: Option<PathBuf>,
 }
 
 impl Dirs {
@@ -45,6 +47,7 @@ impl Dirs {
             runtime: runtime_dir(),
             memory: PathBuf::from(format!("/dev/shm/nestlab-{}", user_id())),
             template_budget: template_budget()?,
+            container_engine: container_engine(),
         })
     }
 
@@ -149,6 +152,13 @@ fn template_budget() -> Result<ByteSize, Error> {
         let message = format!("{VARIABLE}={text}: {error}");
         Error::new(Code::Usage, message).hint("Give a size such as `8GiB`, or `0` for no templates")
     })
+}
+
+/// As Docker's own client finds it. One that is elsewhere is none of ours: its containers
+/// could not stand in a lab's networks here.
+fn container_engine() -> Option<PathBuf> {
+    let address = std::env::var("DOCKER_HOST").ok()?;
+    address.strip_prefix("unix://").map(PathBuf::from)
 }
 
 /// A folder named by a variable, if it is absolute.

@@ -131,8 +131,8 @@ pub(crate) static NODE: Object = Object {
             "backend",
             Name,
             "chosen by kind",
-            "The program that runs it: `qemu` for machines, `oci` (runc, crun or youki) for \
-             containers.",
+            "The program that runs it: `qemu` for machines; for containers `oci` (runc, crun or \
+             youki), or `docker` for the Docker Engine or Podman of the level that they stand on.",
         ),
         key(
             "count",

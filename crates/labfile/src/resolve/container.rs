@@ -7,7 +7,7 @@ use crate::limits::MAX_PIDS;
 use crate::report::Problem;
 use crate::template::Scope;
 use crate::yaml::Tree;
-use nestlab_model::{ContainerOptions, NodeKind, Volume};
+use nestlab_model::{ContainerOptions, NodeKind, NodeName, Volume};
 use std::path::Path;
 
 /// Keys that speak of hardware, which a container has none of.
@@ -24,6 +24,10 @@ const OF_MACHINES: [&str; 9] = [
 ];
 
 const OF_CONTAINERS: [&str; 4] = ["cap_add", "devices", "pids_limit", "volumes"];
+
+/// What can realise each kind of node.
+const FOR_MACHINES: [&str; 1] = ["qemu"];
+const FOR_CONTAINERS: [&str; 2] = ["docker", "oci"];
 
 impl Resolver<'_> {
     /// What realises a node. Keys that have no meaning for it are noted as wrong.
@@ -46,6 +50,41 @@ impl Resolver<'_> {
                 .add(problem.label("not of this kind").hint(hint));
         }
         kind
+    }
+
+    /// What realises a node, if it is said. Which there are at its level is seen when it
+    /// is brought up.
+    pub(super) fn backend(
+        &mut self,
+        fields: &Fields<'_>,
+        kind: NodeKind,
+        scope: &Scope,
+    ) -> Option<String> {
+        let tree = fields.get("backend")?;
+        let expected = "the name of a backend such as `qemu`";
+        let name: NodeName = self.reader(scope).parsed(tree, "backend", expected)?;
+        let name = String::from(name);
+        let (own, others): (&[&str], &[&str]) = match kind {
+            NodeKind::Vm => (&FOR_MACHINES, &FOR_CONTAINERS),
+            NodeKind::Container => (&FOR_CONTAINERS, &FOR_MACHINES),
+        };
+        if others.contains(&name.as_str()) {
+            let (what, hint) = match kind {
+                NodeKind::Vm => (
+                    "containers",
+                    "add `kind: container`, or leave `backend` out",
+                ),
+                NodeKind::Container => (
+                    "virtual machines",
+                    "leave `backend` out, or drop `kind: container`",
+                ),
+            };
+            let message = format!("Backend `{name}` realises {what} only");
+            let problem = Problem::error("wrong-kind", tree.mark, message);
+            let label = format!("one of: {}", own.join(", "));
+            self.report.add(problem.label(label).hint(hint));
+        }
+        Some(name)
     }
 
     pub(super) fn container(

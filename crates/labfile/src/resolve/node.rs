@@ -41,9 +41,7 @@ impl Resolver<'_> {
         Node {
             name: member.name.clone(),
             kind,
-            backend: fields
-                .get("backend")
-                .and_then(|tree| self.backend(tree, scope)),
+            backend: self.backend(fields, kind, scope),
             image: image.unwrap_or_else(|| ImageName::new("invalid").expect("a valid name")),
             cpus: self.cpus(fields, site),
             memory: self.memory(fields, site),
@@ -95,13 +93,6 @@ impl Resolver<'_> {
     fn flag(&mut self, fields: &Fields<'_>, key: &str, scope: &Scope) -> bool {
         let read = |tree| self.reader(scope).boolean(tree, key);
         fields.get(key).and_then(read).unwrap_or(false)
-    }
-
-    fn backend(&mut self, tree: &Tree, scope: &Scope) -> Option<String> {
-        let name: Option<NodeName> =
-            self.reader(scope)
-                .parsed(tree, "backend", "the name of a backend such as `qemu`");
-        name.map(String::from)
     }
 
     fn cpus(&mut self, fields: &Fields<'_>, site: &Site) -> u32 {

@@ -144,7 +144,7 @@ mod tests {
             runtime: world.path().join("run"),
             memory: world.path().join("memory"),
             template_budget: nestlab_model::ByteSize::gib(0),
-            config: world.path().join("config.yaml"),
+            container_engine: None,
         };
         assert_eq!(find(&dirs), []);
         let half = dirs.lab_state("0badcafe");
@@ -167,7 +167,7 @@ mod tests {
             runtime: world.path().join("run"),
             memory: world.path().join("memory"),
             template_budget: nestlab_model::ByteSize::gib(0),
-            config: world.path().join("config.yaml"),
+            container_engine: None,
         };
         let (ours, theirs) = (dirs("ours"), dirs("theirs"));
         std::fs::create_dir_all(theirs.lab_state("0badcafe")).unwrap();

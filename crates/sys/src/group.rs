@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// A control group.
 #[derive(Debug, Clone)]
-pub(crate) struct Group {
+pub struct Group {
     name: String,
 }
 
@@ -28,6 +28,17 @@ impl Group {
     /// The group of a name, such as `/nestlab-1a2b3c4d-…`.
     pub fn new(name: String) -> Self {
         Self { name }
+    }
+
+    /// The group that a process is in, by the kernel's word: whoever made it had its own
+    /// way of naming it.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn of_process(pid: u32) -> io::Result<Self> {
+        let table = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+        let none = || io::Error::other(format!("process {pid} is in no control group"));
+        name_in(&table).map(Self::new).ok_or_else(none)
     }
 
     /// Bytes of memory in use.
@@ -156,6 +167,38 @@ impl Freezer {
     }
 }
 
+/// The group of the memory controller, or the unified one (cgroups(7)): a container's are
+/// named alike.
+fn name_in(table: &str) -> Option<String> {
+    let groups: Vec<(&str, &str)> = table
+        .lines()
+        .filter_map(|line| line.split_once(':')?.1.split_once(':'))
+        .collect();
+    let of = |wanted: &str| {
+        let mut groups = groups.iter();
+        groups.find(|(controllers, _)| controllers.split(',').any(|one| one == wanted))
+    };
+    let (_, name) = of("memory").or_else(|| of(""))?;
+    Some((*name).to_owned())
+}
+
 fn reads(file: &Path, fits: impl Fn(&str) -> bool) -> bool {
     fs::read_to_string(file).is_ok_and(|text| fits(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_in;
+
+    #[test]
+    fn the_group_of_a_process_is_found_in_both_versions() {
+        let hybrid = "9:pids:/d/1\n8:memory:/d/1\n1:name=systemd:/x\n0::/y\n";
+        assert_eq!(name_in(hybrid).as_deref(), Some("/d/1"));
+        let unified = "0::/system.slice/docker-1.scope\n";
+        assert_eq!(
+            name_in(unified).as_deref(),
+            Some("/system.slice/docker-1.scope")
+        );
+        assert_eq!(name_in("1:name=systemd:/x\n"), None);
+    }
 }
