@@ -8,12 +8,14 @@
 mod host;
 mod publisher;
 mod run;
+mod stock;
 mod story;
 mod world;
 
 pub use host::HostSnapshot;
 pub use publisher::Publisher;
 pub use run::{Done, Running};
+pub use stock::stock_image;
 pub use story::nested_story;
 pub use world::World;
 
