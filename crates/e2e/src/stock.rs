@@ -30,6 +30,8 @@ images:
       files:
         - target: /etc/fstab
           content: "PARTUUID=02020202-0202-0202-0202-020202020202 / ext4 errors=remount-ro 0 1\n"
+        - target: /etc/cloud/cloud.cfg.d/10_locale.cfg
+          content: "locale: C.UTF-8\n"
         - target: /boot/grub/grub.cfg
           content: |
             linux /vmlinuz root=PARTUUID=02020202-0202-0202-0202-020202020202 ro console=tty0 console=ttyS0,115200

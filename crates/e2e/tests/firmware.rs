@@ -24,7 +24,6 @@ nodes:
     cloud_init:
       content: |
         #cloud-config
-        locale: C.UTF-8
         write_files: [{ path: /etc/told, content: by the user }]
         runcmd: ['echo ran > /root/ran']
 "#;
