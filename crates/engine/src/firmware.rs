@@ -18,22 +18,26 @@ use std::path::{Path, PathBuf};
 /// Has cloud-init install the agent, at every boot.
 pub(crate) const AGENT: &str = include_str!("firmware/agent.sh");
 
-/// What starts a node's machine, if it is not a kernel of ours or of the user's.
-pub(crate) fn of(node: &Node, base: &BaseImage) -> Result<Option<Firmware>, Fault> {
+/// What starts a node's machine, if it is not a kernel of ours or of the user's. An image
+/// that cannot be looked into boots directly, as one that nothing can start.
+pub(crate) fn of(node: &Node, base: &BaseImage) -> Option<Firmware> {
     match node.boot.firmware {
-        FirmwareChoice::Direct => Ok(None),
-        FirmwareChoice::Of(firmware) => Ok(Some(firmware)),
-        FirmwareChoice::Auto if base.ours => Ok(None),
+        FirmwareChoice::Direct => None,
+        FirmwareChoice::Of(firmware) => Some(firmware),
+        FirmwareChoice::Auto if base.ours => None,
         FirmwareChoice::Auto => {
-            let cannot = |error| {
-                let message = format!("Cannot look into the image {}", base.path.display());
-                Fault::caused(message, &error)
-            };
             let format = match base.format {
                 DiskFormat::Raw => ImageFormat::Raw,
                 DiskFormat::Qcow2 => ImageFormat::Qcow2,
             };
-            Layout::of(&base.path, format).map(needed).map_err(cannot)
+            match Layout::of(&base.path, format) {
+                Ok(layout) => needed(layout),
+                Err(error) => {
+                    let error = Fault::caused("cannot look into an image", &error);
+                    tracing::info!(%error, image = %base.path.display(), "boots directly");
+                    None
+                }
+            }
         }
     }
 }
@@ -93,6 +97,29 @@ pub(crate) fn copy_variables(from: &Path, to: &Path) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_understands_what_cloud_init_runs() {
+        let (first, script) = AGENT.split_once('\n').unwrap();
+        assert_eq!(first, "#cloud-boothook");
+        let inner = script.split("<<'END' || true\n").nth(1).unwrap();
+        let inner = inner.split_once("\nEND\n").unwrap().0;
+        for text in [script, inner] {
+            let checked = std::process::Command::new("sh")
+                .args(["-n", "-c", text])
+                .output();
+            let checked = checked.unwrap();
+            assert!(checked.status.success(), "{checked:?}");
+        }
+    }
+
+    #[test]
+    fn a_boot_that_goes_no_further_is_recognised() {
+        let console = |line: &str| dead_end(&["Booting...".to_owned(), line.to_owned()]);
+        assert!(console("No bootable device.").is_some_and(|end| end.contains("BIOS")));
+        assert!(console("grub rescue> ").is_some());
+        assert_eq!(console("Linux version 6.1"), None);
+    }
 
     #[test]
     fn the_kits_kernel_comes_first() {

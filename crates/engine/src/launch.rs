@@ -55,7 +55,7 @@ impl Engine {
         let own = disks::prepare(cell, node, &parts.base)?;
         let mut disks = all_disks(own, parts);
         disks.extend(self.seed(cell, node, parts).await?);
-        let start = match firmware::of(node, &parts.base)? {
+        let start = match firmware::of(node, &parts.base) {
             None => Start::Kernel(self.boot(node, &parts.kit)?),
             Some(firmware) => Start::Firmware(FirmwareSpec {
                 firmware,

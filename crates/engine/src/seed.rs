@@ -78,7 +78,7 @@ impl Engine {
             ("network-config", network.as_bytes()),
             ("user-data", user.as_bytes()),
         ];
-        if firmware::of(node, &parts.base)?.is_some() {
+        if firmware::of(node, &parts.base).is_some() {
             files.push(("vendor-data", firmware::AGENT.as_bytes()));
         }
         let disk = nestlab_image::small_disk(SERIAL, &files).map_err(cannot())?;
