@@ -144,10 +144,9 @@ fn a_stock_image_lives(world: &World) {
     assert!(room() > 4500, "{} MiB", room());
 
     // Where no agent answers any more, the power button ends it in order.
-    world.inside(
-        &lab,
-        "bios",
-        "rm /root/ran; systemctl stop --no-block nestlab-agent",
+    ssh(
+        &key,
+        "sudo -n rm /root/ran; sudo -n systemctl stop nestlab-agent",
     );
     let halted = world.run(&lab, &["halt", "bios"]).ok();
     assert!(
