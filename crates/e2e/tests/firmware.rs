@@ -183,7 +183,8 @@ fn a_disk_without_a_boot_loader_is_told_at_once() {
     let up = world.run(&lab, &["up"]).exits_with(1);
     let up = up.complains("its BIOS finds no boot loader on its disk");
     let up = up.complains("No bootable device");
-    assert!(up.took.as_secs() < 120, "{:?}", up.took);
+    // Its BIOS tries again after a minute, and is not waited for.
+    assert!(up.took.as_secs() < 50, "{:?}", up.took);
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
 }

@@ -11,6 +11,7 @@ use nestlab_api::message::{
 use nestlab_backend::MachineSpec;
 use nestlab_model::{DependencyCondition, EventKind, Node, NodeKind, NodeName, NodeState, Stage};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -57,6 +58,7 @@ impl Engine {
             begun,
             work,
             started: Mutex::default(),
+            console_before: AtomicU64::default(),
         };
         tokio::select! {
             result = rise.run() => match result {
@@ -177,6 +179,8 @@ pub(super) struct Rise<'a> {
     pub work: Arc<OwnedMutexGuard<()>>,
     /// When its machine was started, until its agent has answered.
     started: Mutex<Option<Instant>>,
+    /// How much of its console's log machines before this one have written, in bytes.
+    console_before: AtomicU64,
 }
 
 impl Rise<'_> {
@@ -357,6 +361,9 @@ impl Rise<'_> {
 
     /// Its machine is started now.
     pub(super) fn note_start(&self) {
+        let said = std::fs::metadata(self.cell.log_path("console"));
+        let said = said.map_or(0, |log| log.len());
+        self.console_before.store(said, Ordering::Relaxed);
         *self.started_at() = Some(Instant::now());
     }
 
@@ -407,13 +414,9 @@ impl Rise<'_> {
     /// Returns once the console tells that a firmware has found nothing to start.
     async fn dead_end(&self) -> &'static str {
         let log = self.cell.log_path("console");
-        // What a machine before this one has said is of no account.
-        let begin = match self.started_at().is_some() {
-            true => std::fs::metadata(&log).map_or(0, |log| log.len()),
-            false => 0,
-        };
         loop {
             tokio::time::sleep(LOOK).await;
+            let begin = self.console_before.load(Ordering::Relaxed);
             let lines = console::last_lines(&log, begin, LAST_LINES);
             if let Some(end) = firmware::dead_end(&lines) {
                 return end;
