@@ -9,10 +9,14 @@ use nestlab_api::message::Power;
 use nestlab_sys::identity::signal_init;
 use nestlab_sys::process::Signal;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// Lets the answer leave before the machine does.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where OpenRC keeps what runs, under whatever init it does.
+const OPENRC: &str = "/run/openrc";
 
 pub(crate) async fn power(
     State(guest): State<Guest>,
@@ -38,18 +42,26 @@ async fn carry_out(power: Power) -> io::Result<()> {
             Power::Off => "poweroff",
             Power::Reboot => "reboot",
         };
-        let status = tokio::process::Command::new("systemctl")
-            .arg(verb)
-            .status()
-            .await?;
-        return if status.success() {
-            Ok(())
-        } else {
-            Err(io::Error::other(status.to_string()))
+        return run("systemctl", &[verb]).await;
+    }
+    if Path::new(OPENRC).exists() {
+        let program = match power {
+            Power::Off => "poweroff",
+            Power::Reboot => "reboot",
         };
+        return run(program, &[]).await;
     }
     signal_init(match power {
         Power::Off => Signal::SIGTERM,
         Power::Reboot => Signal::SIGINT,
     })
+}
+
+async fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
+    let mut command = tokio::process::Command::new(program);
+    let status = command.args(arguments).status().await?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(status.to_string())),
+    }
 }

@@ -26,6 +26,7 @@ pub trait ContractWorld: Send + Sync {
         let mut spec = self.spec("broken");
         match &mut spec.boot {
             Start::Kernel(boot) => boot.kernel = "/nonexistent/kernel".into(),
+            Start::Firmware(_) => spec.disks.clear(),
             Start::Container(container) => {
                 container.root = Lower::Folder("/nonexistent/root".into());
             }

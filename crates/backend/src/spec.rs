@@ -1,6 +1,6 @@
 //! What a backend is asked to run, with nothing left to decide.
 
-use nestlab_model::{Accelerator, ByteSize, Mac, NodePath, Volume};
+use nestlab_model::{Accelerator, ByteSize, Firmware, Mac, NodePath, Volume};
 use nestlab_sys::detached::Ids;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -97,8 +97,10 @@ impl MachineSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Start {
-    /// A kernel of its own starts it.
+    /// A kernel of its own starts it, and we name that.
     Kernel(BootSpec),
+    /// What is on its root disk does, which a firmware finds there.
+    Firmware(FirmwareSpec),
     /// The kernel of this level does, apart from all others.
     Container(Box<ContainerSpec>),
 }
@@ -108,14 +110,22 @@ impl Start {
     pub fn kernel(&self) -> Option<&BootSpec> {
         match self {
             Self::Kernel(boot) => Some(boot),
-            Self::Container(_) => None,
+            Self::Firmware(_) | Self::Container(_) => None,
+        }
+    }
+
+    /// The firmware that boots, if one does.
+    pub fn firmware(&self) -> Option<&FirmwareSpec> {
+        match self {
+            Self::Firmware(firmware) => Some(firmware),
+            Self::Kernel(_) | Self::Container(_) => None,
         }
     }
 
     /// What a container is made from, if it is one.
     pub fn container(&self) -> Option<&ContainerSpec> {
         match self {
-            Self::Kernel(_) => None,
+            Self::Kernel(_) | Self::Firmware(_) => None,
             Self::Container(container) => Some(container),
         }
     }
@@ -170,6 +180,16 @@ pub struct BootSpec {
     /// Words that the caller wants on the kernel command line. The backend adds
     /// those that its machine type needs.
     pub cmdline: String,
+}
+
+/// What finds the boot loader of a machine's root disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirmwareSpec {
+    /// Which one.
+    pub firmware: Firmware,
+    /// The file in which it keeps what it was told to remember; made if it is missing.
+    /// Only UEFI has one.
+    pub variables: PathBuf,
 }
 
 /// A virtual disk.

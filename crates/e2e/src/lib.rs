@@ -11,6 +11,7 @@ mod publisher;
 mod registry;
 mod run;
 mod saved;
+mod stock;
 mod story;
 mod world;
 
@@ -20,6 +21,7 @@ pub use publisher::Publisher;
 pub use registry::Registry;
 pub use run::{Done, Running};
 pub use saved::save_image;
+pub use stock::stock_image;
 pub use story::nested_story;
 pub use world::World;
 

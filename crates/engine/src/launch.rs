@@ -4,8 +4,8 @@ use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell};
 use crate::console::ConsoleHub;
 use crate::engine::Engine;
-use crate::{BaseImage, Fault, KitParts, disks, link, lower};
-use nestlab_backend::{BootSpec, Disk, DiskFormat, Machine, MachineSpec, Nic, Start};
+use crate::{BaseImage, Fault, KitParts, disks, firmware, link, lower};
+use nestlab_backend::{BootSpec, Disk, DiskFormat, FirmwareSpec, Machine, MachineSpec, Nic, Start};
 use nestlab_model::{Accelerator, EventKind, FileSource, Node, NodeKind, NodeState, Stage};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -55,10 +55,14 @@ impl Engine {
         let own = disks::prepare(cell, node, &parts.base)?;
         let mut disks = all_disks(own, parts);
         disks.extend(self.seed(cell, node, parts).await?);
-        Ok(Body {
-            start: Start::Kernel(self.boot(node, &parts.kit)?),
-            disks,
-        })
+        let start = match firmware::of(node, &parts.base) {
+            None => Start::Kernel(self.boot(node, &parts.kit)?),
+            Some(firmware) => Start::Firmware(FirmwareSpec {
+                firmware,
+                variables: firmware::variables(&cell.folder),
+            }),
+        };
+        Ok(Body { start, disks })
     }
 
     /// Finds what a node's machine is made from, making it where this level can.

@@ -21,6 +21,7 @@ mod container;
 mod disks;
 mod engine;
 mod fault;
+mod firmware;
 mod fork;
 mod gate;
 mod ground;

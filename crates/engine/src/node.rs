@@ -3,12 +3,13 @@
 use crate::cell::{Boot, Live, NodeCell};
 use crate::engine::Engine;
 use crate::start::Started;
-use crate::{Fault, disks, lower, probe, provision};
+use crate::{Fault, console, disks, firmware, lower, probe, provision};
 use nestlab_api::client::Client;
 use nestlab_api::message::{Configure, HostEntry, InterfaceConfig, LayerSpec, UpRequest};
 use nestlab_backend::MachineSpec;
 use nestlab_model::{DependencyCondition, EventKind, Node, NodeKind, NodeName, NodeState, Stage};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -16,6 +17,16 @@ use tokio::sync::{OwnedMutexGuard, watch};
 /// How long a guest may take from power-on until its agent answers. Three
 /// levels of emulation on two busy cores take well under a third of it.
 const BOOT_DEADLINE: Duration = Duration::from_secs(300);
+
+/// The same of a guest whose agent begins only when cloud-init has come so far: after
+/// boot loader, initramfs and the image's own services, all of them emulated perhaps.
+const FIRMWARE_DEADLINE: Duration = Duration::from_secs(900);
+
+/// How often its console is looked at meanwhile.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How many lines of a console are shown with a boot that failed.
+const LAST_LINES: usize = 12;
 
 /// How long a machine that no longer answers may take to be seen to end.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -45,6 +56,7 @@ impl Engine {
             begun,
             work,
             started: Mutex::default(),
+            console_before: AtomicU64::default(),
         };
         tokio::select! {
             result = rise.run() => match result {
@@ -164,6 +176,8 @@ pub(super) struct Rise<'a> {
     pub work: Arc<OwnedMutexGuard<()>>,
     /// When its machine was started, until its agent has answered.
     started: Mutex<Option<Instant>>,
+    /// How much of its console's log machines before this one have written, in bytes.
+    console_before: AtomicU64,
 }
 
 impl Rise<'_> {
@@ -344,6 +358,9 @@ impl Rise<'_> {
 
     /// Its machine is started now.
     pub(super) fn note_start(&self) {
+        let said = std::fs::metadata(self.cell.log_path("console"));
+        let said = said.map_or(0, |log| log.len());
+        self.console_before.store(said, Ordering::Relaxed);
         *self.started_at() = Some(Instant::now());
     }
 
@@ -363,19 +380,65 @@ impl Rise<'_> {
 
     pub(super) async fn wait_for_agent(&self, live: &Live) -> Result<Client, Fault> {
         let mut agent = live.agent.clone();
-        let answered = tokio::time::timeout(BOOT_DEADLINE, agent.wait_for(Option::is_some)).await;
-        match answered {
-            Ok(Ok(client)) => Ok(client.clone().expect("waited for just this")),
-            _ => Err(Fault::new(format!(
-                "The agent of node `{}` did not answer within {} s of power-on",
-                self.cell.path,
-                BOOT_DEADLINE.as_secs()
-            ))
-            .with_hint(format!(
-                "`nestlab logs {}` shows how far the guest came",
-                self.cell.path
-            ))),
+        let firmware = live.machine.record().spec.boot.firmware().is_some();
+        let deadline = match firmware {
+            true => FIRMWARE_DEADLINE,
+            false => BOOT_DEADLINE,
+        };
+        if firmware && live.agent_now().is_none() {
+            let words =
+                "the image's own boot loader and kernel start it, then cloud-init the agent";
+            say(self.cell, Stage::Boot, words);
         }
+        let answered = tokio::time::timeout(deadline, agent.wait_for(Option::is_some));
+        let fault = tokio::select! {
+            answered = answered => match answered {
+                Ok(Ok(client)) => return Ok(client.clone().expect("waited for just this")),
+                _ => Fault::new(format!(
+                    "The agent of node `{}` did not answer within {} s of power-on",
+                    self.cell.path,
+                    deadline.as_secs()
+                )),
+            },
+            end = self.dead_end(), if firmware => Fault::new(format!(
+                "Node `{}` does not boot: {end}",
+                self.cell.path
+            )),
+        };
+        Err(self.with_console(fault, firmware))
+    }
+
+    /// Returns once the console tells that a firmware has found nothing to start.
+    async fn dead_end(&self) -> &'static str {
+        let log = self.cell.log_path("console");
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let begin = self.console_before.load(Ordering::Relaxed);
+            let lines = console::last_lines(&log, begin, LAST_LINES);
+            if let Some(end) = firmware::dead_end(&lines) {
+                return end;
+            }
+        }
+    }
+
+    /// Adds the last that the guest has written, and where to read on.
+    fn with_console(&self, fault: Fault, firmware: bool) -> Fault {
+        let path = &self.cell.path;
+        let lines = console::last_lines(&self.cell.log_path("console"), 0, LAST_LINES);
+        let message = match lines.is_empty() {
+            true => format!("{fault}\nIts console is empty"),
+            false => format!("{fault}\nIts console ends so:\n  {}", lines.join("\n  ")),
+        };
+        let why = match firmware {
+            true => {
+                " Its agent is started by cloud-init, which must be in the image and may not be \
+                 switched off; `firmware:` says what starts the machine."
+            }
+            false => "",
+        };
+        Fault::new(message).with_hint(format!(
+            "`nestlab logs {path}` shows how far the guest came.{why}"
+        ))
     }
 
     async fn copy_files(&self, agent: &Client) -> Result<(), Fault> {

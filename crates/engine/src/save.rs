@@ -14,8 +14,8 @@ use crate::engine::Engine;
 use crate::memory::{self, Rest};
 use crate::pause::{Whom, Why, has_inside, wake};
 use crate::record::NodeRecord;
-use crate::{Fault, disks, seed};
-use nestlab_backend::{BackendError, Contents, MachineSpec, Mapping, MemoryFile};
+use crate::{Fault, disks, firmware, seed};
+use nestlab_backend::{BackendError, Contents, MachineSpec, Mapping, MemoryFile, Start};
 use nestlab_model::{Node, NodeState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -211,6 +211,10 @@ impl Engine {
         for disk in disks.iter_mut().filter(|disk| disk.serial == seed::SERIAL) {
             disk.path = seed::path(&cell.folder);
         }
+        let mut boot = saved.boot;
+        if let Start::Firmware(firmware) = &mut boot {
+            firmware.variables = firmware::variables(&cell.folder);
+        }
         // Its cards are those of the node as it was when it was saved.
         let endpoints = cell.record().map(|record| record.node.endpoints);
         let mut nics = saved.nics;
@@ -221,6 +225,7 @@ impl Engine {
             nics,
             lab_id: self.spec()?.lab_id.clone(),
             run_dir: cell.run_dir.clone(),
+            boot,
             disks,
             memory_file,
             ..saved

@@ -6,11 +6,11 @@
 use crate::cell::NodeCell;
 use crate::engine::Engine;
 use crate::launch::Parts;
-use crate::{BaseImage, Fault, provision};
+use crate::{BaseImage, Fault, firmware, provision};
 use nestlab_api::client::Client;
 use nestlab_api::message::LayerSpec;
 use nestlab_backend::{Disk, DiskFormat};
-use nestlab_model::{NetworkMode, Node, ProvisionAction, Provisioner, RunPolicy};
+use nestlab_model::{FirmwareChoice, NetworkMode, Node, ProvisionAction, Provisioner, RunPolicy};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,17 +24,21 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join("cidata.iso")
 }
 
-/// Whether a node has the disk.
+/// Whether a node has the disk. One that a firmware starts gets its agent by it.
 fn is_wanted(node: &Node, base: &BaseImage) -> bool {
-    !base.ours || node.user_data.is_some()
+    !base.ours || asks(node)
+}
+
+fn asks(node: &Node) -> bool {
+    node.user_data.is_some() || matches!(node.boot.firmware, FirmwareChoice::Of(_))
 }
 
 /// Whether a node, or any inside it, has the disk.
 pub(crate) fn is_wanted_within(node: &Node, parts: &Parts) -> bool {
     let within = node.inside.walk();
-    let asks = within.iter().any(|(_, inner)| inner.user_data.is_some());
+    let asked = within.iter().any(|(_, inner)| asks(inner));
     let brought = parts.inner.iter().any(|image| !image.ours);
-    is_wanted(node, &parts.base) || asks || brought
+    is_wanted(node, &parts.base) || asked || brought
 }
 
 /// Waits for cloud-init, and shows what it says meanwhile. Its exit code is 2 where
@@ -69,11 +73,14 @@ impl Engine {
         let meta = meta_data(&spec, cell, node).to_string();
         let network = network_config(&spec, node, resolver).to_string();
         let user = node.user_data.as_deref().unwrap_or("#cloud-config\n{}\n");
-        let files = [
+        let mut files = vec![
             ("meta-data", meta.as_bytes()),
             ("network-config", network.as_bytes()),
             ("user-data", user.as_bytes()),
         ];
+        if firmware::of(node, &parts.base).is_some() {
+            files.push(("vendor-data", firmware::AGENT.as_bytes()));
+        }
         let disk = nestlab_image::small_disk(SERIAL, &files).map_err(cannot())?;
         nestlab_sys::atomic::write_with_mode(&path, &disk, 0o600).map_err(cannot())?;
         Ok(Some(Disk {

@@ -8,6 +8,7 @@
 //! FOLDER/nodes/NAME/DISK.qcow2       frozen disks, the same files in every copy
 //! FOLDER/nodes/NAME/DISK.N.qcow2     the last one: the copy's own overlay over them
 //! FOLDER/nodes/NAME/cidata.iso       what it is told through cloud-init
+//! FOLDER/nodes/NAME/uefi.fd          what its firmware remembers
 //! FOLDER/nodes/NAME/container/       what a container has written; each copy has its own
 //! ```
 //!
@@ -16,7 +17,7 @@
 
 use crate::engine::{Engine, LAYER_FILE};
 use crate::record::{self, NodeRecord};
-use crate::{Fault, container, disks, memory, seed};
+use crate::{Fault, container, disks, firmware, memory, seed};
 use nestlab_api::message::LayerSpec;
 use nestlab_model::{Layer, Node, NodeName};
 use std::path::{Path, PathBuf};
@@ -157,6 +158,7 @@ impl StillNode {
         make_private(&folder)?;
         disks::copy(&self.folder, &self.record.node, &folder)?;
         container::copy_files(&self.folder, &folder)?;
+        firmware::copy_variables(&self.folder, &folder)?;
         let seeds = [&self.folder, &folder].map(|folder| seed::path(folder));
         if seeds[0].exists() {
             link(&seeds[0], &seeds[1])?;

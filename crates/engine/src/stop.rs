@@ -7,6 +7,7 @@ use crate::save::discard;
 use crate::targets::{self, Targets};
 use crate::{Fault, record};
 use futures::future::join_all;
+use nestlab_api::client::Client;
 use nestlab_api::message::{LayerSpec, Outcome, Power, StopRequest};
 use nestlab_model::{NodeName, NodePath, NodeState};
 use std::collections::BTreeSet;
@@ -15,6 +16,10 @@ use std::time::Duration;
 
 /// How long a graceful end may take unless the caller says otherwise.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// How long an agent may take to show that it hears, before the power button is pressed.
+/// A guest under emulation on a busy machine is slow to do so.
+const HEARING: Duration = Duration::from_secs(15);
 
 /// What to do about a container that cannot be saved.
 const STAND_INSIDE: &str = "have it stand in a virtual machine, with which it can be";
@@ -227,12 +232,19 @@ pub(crate) async fn pull_the_plug(cell: &NodeCell, live: &Live) -> Result<(), Fa
     Ok(())
 }
 
+/// The agent, if it answers. One that has ended leaves a link on which nothing comes.
+async fn hearing_agent(live: &Live) -> Option<Client> {
+    let agent = live.agent_now()?;
+    let answer = tokio::time::timeout(HEARING, agent.version()).await;
+    matches!(answer, Ok(Ok(_))).then_some(agent)
+}
+
 /// Asks the guest to end: what is inside it first, then itself, by its agent or
 /// else by the power button. Returns when the machine has ended.
 async fn ask_to_end(live: &Live, request: &StopRequest) {
     // A paused guest hears nothing.
     let _ = live.machine.resume().await;
-    let asked = match live.agent_now() {
+    let asked = match hearing_agent(live).await {
         Some(agent) => {
             let inner = StopRequest {
                 paths: Vec::new(),
@@ -241,7 +253,8 @@ async fn ask_to_end(live: &Live, request: &StopRequest) {
             if let Err(error) = agent.halt(&inner).await {
                 tracing::debug!(%error, "the inside did not halt");
             }
-            agent.power(Power::Off).await.is_ok()
+            let asked = tokio::time::timeout(HEARING, agent.power(Power::Off)).await;
+            matches!(asked, Ok(Ok(())))
         }
         None => false,
     };

@@ -4,8 +4,9 @@
 use crate::{ImageError, ImageFormat};
 use nestlab_model::ByteSize;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 const MAGIC: &[u8] = b"QFI\xfb";
@@ -55,6 +56,110 @@ pub fn virtual_size(path: &Path) -> Result<ByteSize, ImageError> {
     }
     let size = size.try_into().map(u64::from_be_bytes);
     Ok(ByteSize::bytes(size.expect("8 bytes are left")))
+}
+
+/// Reads what a qcow2 file shows. Of a file that lies over another one, only what it has
+/// itself.
+pub(crate) struct Reader {
+    file: File,
+    cluster_bits: u32,
+    size: u64,
+    l1_entries: u64,
+    l1: u64,
+    /// Whether compressed clusters are in zlib's format, as they nearly always are.
+    zlib: bool,
+}
+
+/// An entry's offset of a cluster or of a table, in both kinds of tables.
+const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+
+/// In a table of clusters: it is compressed, and the offset has other bits then.
+const COMPRESSED: u64 = 1 << 62;
+
+impl Reader {
+    pub fn open(file: File) -> Result<Self, ImageError> {
+        let mut header = [0; 112];
+        file.read_exact_at(&mut header, 0)
+            .map_err(ImageError::io("read a qcow2 image"))?;
+        let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().expect("four"));
+        let long = |at: usize| u64::from_be_bytes(header[at..at + 8].try_into().expect("eight"));
+        let cluster_bits = word(20);
+        if &header[..4] != MAGIC || !(9..=21).contains(&cluster_bits) {
+            return Err(ImageError::Unusable("This is no qcow2 image".into()));
+        }
+        Ok(Self {
+            file,
+            cluster_bits,
+            size: long(24),
+            l1_entries: word(36).into(),
+            l1: long(40),
+            // The type stands in headers that are long enough, and says zlib by 0.
+            zlib: word(4) < 3 || word(100) <= 104 || header[104] == 0,
+        })
+    }
+
+    /// As `FileExt::read_exact_at` of the disk.
+    pub fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        let end = at.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let cluster = 1 << self.cluster_bits;
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = at + done as u64;
+            let within = (at % cluster) as usize;
+            let part = (buffer.len() - done).min(cluster as usize - within);
+            self.read_in_cluster(at - within as u64, within, &mut buffer[done..done + part])?;
+            done += part;
+        }
+        Ok(())
+    }
+
+    fn read_in_cluster(&self, cluster: u64, within: usize, part: &mut [u8]) -> io::Result<()> {
+        let entries = (1 << self.cluster_bits) / 8;
+        let number = cluster >> self.cluster_bits;
+        if number / entries >= self.l1_entries {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let table = self.entry(self.l1, number / entries)? & OFFSET;
+        let entry = match table {
+            0 => 0,
+            table => self.entry(table, number % entries)?,
+        };
+        if entry & COMPRESSED != 0 {
+            return self.inflate(entry, within, part);
+        }
+        match (entry & OFFSET, entry & 1) {
+            // Nothing was written there, or zeros.
+            (0, _) | (_, 1) => part.fill(0),
+            (begin, _) => self.file.read_exact_at(part, begin + within as u64)?,
+        }
+        Ok(())
+    }
+
+    fn entry(&self, table: u64, number: u64) -> io::Result<u64> {
+        let mut entry = [0; 8];
+        let at = table
+            .checked_add(number * 8)
+            .ok_or(io::ErrorKind::InvalidData)?;
+        self.file.read_exact_at(&mut entry, at)?;
+        Ok(u64::from_be_bytes(entry))
+    }
+
+    fn inflate(&self, entry: u64, within: usize, part: &mut [u8]) -> io::Result<()> {
+        if !self.zlib {
+            let words = "it is compressed in another format than zlib's";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, words));
+        }
+        let begin = entry & ((1 << (62 - (self.cluster_bits - 8))) - 1);
+        // What is compressed is shorter than a cluster, and the stream says where it ends.
+        let mut bytes = vec![0; 1 << self.cluster_bits];
+        let count = self.file.read_at(&mut bytes, begin)?;
+        let mut stream = flate2::read::DeflateDecoder::new(&bytes[..count]);
+        io::copy(&mut (&mut stream).take(within as u64), &mut io::sink())?;
+        stream.read_exact(part)
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), ImageError> {

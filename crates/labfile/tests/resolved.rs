@@ -3,7 +3,7 @@
 mod common;
 
 use common::loaded;
-use nestlab_model::{FileSource, Lab, Layer, NodePath};
+use nestlab_model::{FileSource, Firmware, FirmwareChoice, Lab, Layer, NodePath};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -386,4 +386,22 @@ proptest! {
     fn every_lab_that_comes_out_is_sound(text in tree()) {
         assert_no_panic(&text);
     }
+}
+
+#[test]
+fn what_starts_a_machine_is_chosen() {
+    let lab = lab(r#"name: t
+nodes:
+  a: { image: debian }
+  b: { image: debian, firmware: bios }
+  c: { image: debian, firmware: uefi }
+  d: { image: debian, cmdline: quiet }
+"#);
+    let choices = lab.layer.nodes.iter().map(|node| node.boot.firmware);
+    assert!(choices.eq([
+        FirmwareChoice::Auto,
+        FirmwareChoice::Of(Firmware::Bios),
+        FirmwareChoice::Of(Firmware::Uefi),
+        FirmwareChoice::Direct,
+    ]));
 }

@@ -49,7 +49,7 @@ nodes:
 2:1-5 error[unknown-key] Unknown key `node` in a lab ⟨not a key of the lab file here⟩ (did you mean `nodes`?)
 5:8-13 error[unknown-key] Unknown key `imgae` in a node ⟨not a key of the lab file here⟩ (did you mean `image`?)
 5:38-44 error[unknown-key] Unknown key `memroy` in a node ⟨not a key of the lab file here⟩ (did you mean `memory`?)
-5:52-58 error[unknown-key] Unknown key `colour` in a node ⟨not a key of the lab file here⟩ (known keys: `image`, `kind`, `backend`, `count`, `cpus`, `memory`, `disk`, `disks`, `kernel`, `initrd`, `cmdline`, `arch`, `accel`, `nested`, `balloon`, `devices`, `volumes`, `cap_add`, `pids_limit`, `networks`, `ports`, `depends_on`, `cloud_init`, `files`, `env`, `provision`, `ready`, `quorum`, `inside`)
+5:52-58 error[unknown-key] Unknown key `colour` in a node ⟨not a key of the lab file here⟩ (known keys: `image`, `kind`, `backend`, `count`, `cpus`, `memory`, `disk`, `disks`, `kernel`, `initrd`, `cmdline`, `firmware`, `arch`, `accel`, `nested`, `balloon`, `devices`, `volumes`, `cap_add`, `pids_limit`, `networks`, `ports`, `depends_on`, `cloud_init`, `files`, `env`, `provision`, `ready`, `quorum`, `inside`)
 "#);
 }
 
@@ -105,7 +105,7 @@ nodes:
 9:10-13 error[wrong-type] `env` is a list ⟨expected a map, `NAME: …`⟩
 10:16-29 error[wrong-type] `provision` is a map ⟨expected a list⟩ (begin each item with `- `)
 11:13-16 error[wrong-type] Expected a layer, found a single value ⟨expected a map with `networks`, `nodes`, `from`, `with`⟩
-12:6-12 error[wrong-type] Expected a node, found a single value ⟨expected a map with `image`, `kind`, `backend`, `count`, `cpus`, `memory`, `disk`, `disks`, `kernel`, `initrd`, `cmdline`, `arch`, …⟩
+12:6-12 error[wrong-type] Expected a node, found a single value ⟨expected a map with `image`, `kind`, `backend`, `count`, `cpus`, `memory`, `disk`, `disks`, `kernel`, `initrd`, `cmdline`, `firmware`, …⟩
 "#);
 }
 

@@ -217,3 +217,19 @@ docker://ghcr.io/org/name:tag
         .collect();
     assert_eq!(names[1..], ["docker.io-library-debian-12"; 2]);
 }
+
+#[test]
+fn a_firmware_starts_what_the_image_brings() {
+    let yaml = r#"name: t
+nodes:
+  a: { image: debian, firmware: bios, cmdline: quiet }
+  b: { image: debian, firmware: efi }
+  c: { image: debian, firmware: direct, cmdline: quiet }
+  d: { image: debian, kind: container, firmware: uefi }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r"
+    3:39-46 error[exclusive-keys] `cmdline` means nothing to a machine that a firmware starts ⟨the image's boot loader chooses its kernel⟩ (leave it out, or write `firmware: direct`)
+    4:33-36 error[invalid-value] `firmware` cannot be `efi` ⟨expected one of `auto`, `direct`, `bios`, `uefi`⟩ (did you mean `uefi`?)
+    6:40-48 error[wrong-kind] `firmware` has a meaning for a virtual machine only ⟨not of this kind⟩ (leave it out, or drop `kind: container`)
+    ");
+}

@@ -32,6 +32,7 @@ impl Node {
             ("kernel", self.boot.kernel != new.boot.kernel),
             ("initrd", self.boot.initrd != new.boot.initrd),
             ("cmdline", self.boot.cmdline != new.boot.cmdline),
+            ("firmware", self.boot.firmware != new.boot.firmware),
             ("accel", self.accel != new.accel),
             ("nested", self.nested != new.nested),
             ("balloon", self.balloon != new.balloon),

@@ -244,6 +244,32 @@ pub struct Boot {
     pub initrd: Option<crate::FileSource>,
     /// Words added to the kernel command line.
     pub cmdline: Option<String>,
+    /// What starts the machine.
+    #[serde(default)]
+    pub firmware: FirmwareChoice,
+}
+
+/// What starts a machine, as asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirmwareChoice {
+    /// The kit's kernel where it can mount the image's root, else a firmware.
+    #[default]
+    Auto,
+    /// The kit's kernel, or one of the user's own.
+    Direct,
+    /// A firmware, and what the image brings: boot loader, kernel, init.
+    Of(Firmware),
+}
+
+/// What starts what is on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// That of the IBM PC, whose boot loader begins in the first sector.
+    Bios,
+    /// That of the UEFI Forum, whose boot loader is a file.
+    Uefi,
 }
 
 /// A node's attachment to a network.

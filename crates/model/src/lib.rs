@@ -28,7 +28,8 @@ pub use image::{
 };
 pub use lab::{
     Accelerator, AcceleratorChoice, Boot, ContainerOptions, Dependency, DependencyCondition,
-    DiskSpec, Endpoint, Lab, Layer, Network, NetworkMode, Node, NodeKind, Volume,
+    DiskSpec, Endpoint, Firmware, FirmwareChoice, Lab, Layer, Network, NetworkMode, Node, NodeKind,
+    Volume,
 };
 pub use mac::Mac;
 pub use name::{ImageName, LabName, NameError, NetworkName, NodeName};

@@ -1,9 +1,11 @@
 //! The command line of QEMU: pure, so that it can be shown and compared.
 
+use crate::rom::Roms;
 use nestlab_backend::{
-    BackendError, BootSpec, Disk, DiskFormat, MachineSpec, Mapping, MemoryFile, Nic, Plan,
+    BackendError, BootSpec, Disk, DiskFormat, FirmwareSpec, MachineSpec, Mapping, MemoryFile, Nic,
+    Plan,
 };
-use nestlab_model::Accelerator;
+use nestlab_model::{Accelerator, Firmware};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -55,13 +57,13 @@ pub(crate) fn plan(
     command: &[OsString],
     spec: &MachineSpec,
     tsc: Option<TscKhz>,
-    firmware: Option<&Path>,
+    roms: &Roms,
 ) -> Result<Plan, BackendError> {
     check(spec)?;
     let mut argv = Argv(bare(command, spec, tsc));
-    if let Some(firmware) = firmware {
-        argv.add(&["-blockdev", &firmware_words(firmware)]);
-        argv.add(&["-machine", "pflash0=firmware"]);
+    match spec.boot.firmware() {
+        Some(firmware) => argv.add_firmware(firmware, roms)?,
+        None => argv.add_flash(roms.bios.as_deref()),
     }
     argv.add(&[
         "-chardev",
@@ -87,7 +89,10 @@ pub(crate) fn plan(
     ]);
     argv.add(&["-device", "virtio-rng-pci"]);
     for (number, disk) in spec.disks.iter().enumerate() {
-        let (blockdev, device) = disk_words(number, disk);
+        let (blockdev, mut device) = disk_words(number, disk);
+        if number == 0 && spec.boot.firmware().is_some() {
+            device.push_str(",bootindex=0");
+        }
         argv.add(&["-blockdev", &blockdev, "-device", &device]);
     }
     for (number, nic) in spec.nics.iter().enumerate() {
@@ -135,6 +140,28 @@ impl Argv {
     fn add(&mut self, words: &[&str]) {
         self.0.extend(words.iter().map(OsString::from));
     }
+
+    fn add_flash(&mut self, firmware: Option<&Path>) {
+        if let Some(firmware) = firmware {
+            self.add(&["-blockdev", &firmware_words(firmware)]);
+            self.add(&["-machine", "pflash0=firmware"]);
+        }
+    }
+
+    /// Without graphics SeaBIOS sends what is printed to the serial port, also what the
+    /// boot loader prints through it.
+    fn add_firmware(&mut self, spec: &FirmwareSpec, roms: &Roms) -> Result<(), BackendError> {
+        self.add(&["-machine", "graphics=off"]);
+        match spec.firmware {
+            Firmware::Bios => self.add_flash(roms.bios.as_deref()),
+            Firmware::Uefi => {
+                self.add_flash(Some(&roms.uefi()?.code));
+                self.add(&["-blockdev", &variables_words(&spec.variables)]);
+                self.add(&["-machine", "pflash1=variables"]);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn check(spec: &MachineSpec) -> Result<(), BackendError> {
@@ -163,7 +190,7 @@ fn check(spec: &MachineSpec) -> Result<(), BackendError> {
             spec.run_dir.display()
         ));
     }
-    if spec.accelerator == Accelerator::Container || spec.boot.kernel().is_none() {
+    if spec.accelerator == Accelerator::Container || spec.boot.container().is_some() {
         return unsupported("containers".to_owned());
     }
     if spec.cpus == 0 || spec.cpus > 255 {
@@ -185,9 +212,12 @@ fn cpu(accelerator: Accelerator, nested: bool) -> &'static str {
     match (accelerator, nested) {
         (Accelerator::Kvm, true) => "host",
         (Accelerator::Kvm, false) => "host,svm=off,vmx=off",
-        // TCG emulates SVM, not VMX.
-        (Accelerator::Tcg | Accelerator::Container, true) => "max",
-        (Accelerator::Tcg | Accelerator::Container, false) => "max,svm=off",
+        // TCG emulates SVM, not VMX. A kernel that a boot loader starts turns on page
+        // tables of five levels where it can; Debian's 6.1.176 then reads every path in
+        // /proc/self/mountinfo as `xxx` (`prepend_copy` of fs/d_path.c fails), under QEMU
+        // 7.2, so that no systemd comes up.
+        (Accelerator::Tcg | Accelerator::Container, true) => "max,la57=off",
+        (Accelerator::Tcg | Accelerator::Container, false) => "max,la57=off,svm=off",
     }
 }
 
@@ -243,6 +273,14 @@ fn firmware_words(firmware: &Path) -> String {
     )
 }
 
+/// What a firmware remembers, in flash memory that it may write to.
+fn variables_words(file: &Path) -> String {
+    format!(
+        "driver=raw,node-name=variables,file.driver=file,file.filename={}",
+        text(file)
+    )
+}
+
 /// What QEMU calls a disk of the machine.
 pub(crate) fn disk_name(number: usize) -> String {
     format!("disk{number}")
@@ -293,6 +331,7 @@ fn nic_words(number: usize, nic: &Nic) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rom::Uefi;
     use nestlab_backend::BootSpec;
     use nestlab_backend::Start;
     use nestlab_model::{ByteSize, Mac};
@@ -336,7 +375,14 @@ mod tests {
     }
 
     fn lines(spec: &MachineSpec) -> String {
-        let plan = plan(&["qemu".into()], spec, Some(TscKhz(2_600_000)), None).unwrap();
+        let roms = Roms {
+            bios: None,
+            uefi: Some(Uefi {
+                code: "/f/code.fd".into(),
+                variables: "/f/vars.fd".into(),
+            }),
+        };
+        let plan = plan(&["qemu".into()], spec, Some(TscKhz(2_600_000)), &roms).unwrap();
         let words: Vec<_> = plan
             .argv
             .iter()
@@ -354,7 +400,7 @@ mod tests {
         -no-user-config
         -display none
         -machine q35,accel=tcg,hpet=off,vmport=off,smm=off
-        -cpu max,svm=off
+        -cpu max,la57=off,svm=off
         -smp 1
         -m 384M
         -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
@@ -394,8 +440,8 @@ mod tests {
         };
         check(Accelerator::Kvm, true, "host");
         check(Accelerator::Kvm, false, "host,svm=off,vmx=off");
-        check(Accelerator::Tcg, true, "max");
-        check(Accelerator::Tcg, false, "max,svm=off");
+        check(Accelerator::Tcg, true, "max,la57=off");
+        check(Accelerator::Tcg, false, "max,la57=off,svm=off");
     }
 
     #[test]
@@ -440,7 +486,39 @@ mod tests {
         deep.run_dir = format!("/run/{}", "x".repeat(100)).into();
         let none = MachineSpec { cpus: 0, ..spec() };
         for spec in [long, deep, none] {
-            assert!(plan(&["qemu".into()], &spec, None, None).is_err());
+            assert!(plan(&["qemu".into()], &spec, None, &Roms::default()).is_err());
         }
+    }
+
+    #[test]
+    fn a_firmware_starts_what_is_on_the_root() {
+        let started_by = |firmware| MachineSpec {
+            boot: Start::Firmware(FirmwareSpec {
+                firmware,
+                variables: "/s/uefi.fd".into(),
+            }),
+            ..spec()
+        };
+        let bios = lines(&started_by(Firmware::Bios));
+        assert!(!bios.contains("-kernel") && !bios.contains("-append"));
+        assert!(bios.contains("serial=root,bootindex=0\n"), "{bios}");
+        assert!(!bios.contains("serial=kit-0123456789ab,"), "{bios}");
+        let uefi = lines(&started_by(Firmware::Uefi));
+        let is_flash = |line: &&str| line.contains("pflash") || line.contains(".fd");
+        let flash: Vec<_> = uefi.lines().filter(is_flash).collect();
+        insta::assert_snapshot!(flash.join("\n"), @r"
+        -blockdev driver=raw,node-name=firmware,read-only=on,file.driver=file,file.filename=/f/code.fd,file.locking=off
+        -machine pflash0=firmware
+        -blockdev driver=raw,node-name=variables,file.driver=file,file.filename=/s/uefi.fd
+        -machine pflash1=variables
+        ");
+        let missing = plan(
+            &["qemu".into()],
+            &started_by(Firmware::Uefi),
+            None,
+            &Roms::default(),
+        );
+        let error = missing.unwrap_err().to_string();
+        assert!(error.contains("OVMF"), "{error}");
     }
 }

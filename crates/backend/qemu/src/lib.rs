@@ -9,6 +9,7 @@ mod layers;
 mod machine;
 mod probe;
 mod qmp;
+mod rom;
 mod settle;
 mod state;
 
@@ -18,6 +19,7 @@ use nestlab_backend::{
     Backend, BackendError, BootSpec, Machine, MachineRecord, MachineSpec, Plan, Support,
 };
 use nestlab_sys::namespace::Namespaces;
+use rom::Roms;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ use std::sync::Arc;
 pub struct Qemu {
     command: Vec<OsString>,
     tsc: Option<TscKhz>,
-    firmware: Option<PathBuf>,
+    roms: Roms,
 }
 
 impl Qemu {
@@ -35,7 +37,7 @@ impl Qemu {
     /// dynamic loader's.
     pub fn new(command: Vec<OsString>) -> Self {
         Self {
-            firmware: find_firmware(&command),
+            roms: Roms::find(&command),
             command,
             tsc: host_tsc(),
         }
@@ -82,7 +84,7 @@ impl Backend for Qemu {
     }
 
     fn plan(&self, spec: &MachineSpec) -> Result<Plan, BackendError> {
-        argv::plan(&self.command, spec, self.tsc, self.firmware.as_deref())
+        argv::plan(&self.command, spec, self.tsc, &self.roms)
     }
 
     async fn create(
@@ -91,6 +93,7 @@ impl Backend for Qemu {
         place: Option<&Namespaces>,
     ) -> Result<Arc<dyn Machine>, BackendError> {
         let plan = self.plan(spec)?;
+        self.roms.prepare(spec)?;
         Ok(Arc::new(machine::start(&plan, spec, place).await?))
     }
 
@@ -122,22 +125,6 @@ impl Backend for Qemu {
         let adopted = machine::adopt(record).await?;
         Ok(adopted.map(|machine| Arc::new(machine) as Arc<dyn Machine>))
     }
-}
-
-/// Where SeaBIOS is: in the folder that the command names by `-L`, else where
-/// distributions put it.
-fn find_firmware(command: &[OsString]) -> Option<PathBuf> {
-    let named = command.windows(2).find(|pair| pair[0] == "-L");
-    let folders = match named {
-        Some(pair) => vec![PathBuf::from(&pair[1])],
-        None => ["/usr/share/seabios", "/usr/share/qemu"]
-            .map(PathBuf::from)
-            .to_vec(),
-    };
-    let mut files = folders
-        .into_iter()
-        .map(|folder| folder.join("bios-256k.bin"));
-    files.find(|file| file.is_file())
 }
 
 /// Size and time of every file that makes up the command.

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, node, path};
 use nestlab_backend_fake::{Call, Fate};
-use nestlab_model::{Node, NodeState};
+use nestlab_model::{Firmware, FirmwareChoice, Node, NodeState};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -157,4 +157,22 @@ fn a_fork_that_cannot_be_leaves_the_lab_as_it_was() {
         assert!(bench.fork(&[wrong]).is_err(), "{wrong:?}");
     }
     assert!(bench.fork(&["3"]).unwrap().written.is_empty());
+}
+
+#[test]
+fn what_a_firmware_remembers_is_every_forks_own() {
+    let mut started = node("a");
+    started.boot.firmware = FirmwareChoice::Of(Firmware::Uefi);
+    let bench = Bench::new(vec![started]);
+    assert!(bench.up().ok);
+    // The agent is on the small disk for cloud-init.
+    let seed = std::fs::read(bench.node_folder("a").join("cidata.iso")).unwrap();
+    let holds = |words: &[u8]| seed.windows(words.len()).any(|window| window == words);
+    assert!(holds(b"VENDOR-DATA") && holds(b"#cloud-boothook"));
+
+    let file = |lab: &str| bench.lab_folder(lab).join("nodes/a/uefi.fd");
+    std::fs::write(file("0"), "order").unwrap();
+    bench.fork(&["1"]).unwrap();
+    assert_eq!(std::fs::read(file("1")).unwrap(), b"order");
+    assert_ne!(inode(&file("1")), inode(&file("0")));
 }

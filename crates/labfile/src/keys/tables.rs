@@ -179,6 +179,14 @@ pub(crate) static NODE: Object = Object {
             "Words added to the kernel command line.",
         ),
         key(
+            "firmware",
+            Choice(&["auto", "direct", "bios", "uefi"]),
+            "auto",
+            "What starts the machine: the kit's kernel directly, or a firmware that starts the \
+             image's own boot loader and kernel (SeaBIOS, OVMF). `auto` takes the kit's kernel \
+             wherever it can mount the image's root.",
+        ),
+        key(
             "arch",
             Choice(&["x86_64", "aarch64"]),
             "this machine's",

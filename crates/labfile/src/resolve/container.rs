@@ -11,13 +11,14 @@ use nestlab_model::{ContainerOptions, NodeKind, NodeName, Volume};
 use std::path::Path;
 
 /// Keys that speak of hardware, which a container has none of.
-const OF_MACHINES: [&str; 9] = [
+const OF_MACHINES: [&str; 10] = [
     "accel",
     "balloon",
     "cloud_init",
     "cmdline",
     "disk",
     "disks",
+    "firmware",
     "initrd",
     "kernel",
     "nested",

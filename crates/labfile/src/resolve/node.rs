@@ -10,8 +10,8 @@ use crate::report::Problem;
 use crate::template::Scope;
 use crate::yaml::Tree;
 use nestlab_model::{
-    AcceleratorChoice, Boot, ByteSize, DiskSpec, Endpoint, FileSource, ImageName, Layer, Node,
-    NodeName, PortForward,
+    AcceleratorChoice, Boot, ByteSize, DiskSpec, Endpoint, FileSource, Firmware, FirmwareChoice,
+    ImageName, Layer, Node, NodeName, PortForward,
 };
 use std::collections::BTreeMap;
 
@@ -183,7 +183,32 @@ impl Resolver<'_> {
             kernel,
             initrd,
             cmdline,
+            firmware: self.firmware(fields, scope),
         }
+    }
+
+    /// What a firmware starts has a kernel of its own, and tells it all that it hears.
+    fn firmware(&mut self, fields: &Fields<'_>, scope: &Scope) -> FirmwareChoice {
+        let choices = [
+            ("auto", FirmwareChoice::Auto),
+            ("direct", FirmwareChoice::Direct),
+            ("bios", FirmwareChoice::Of(Firmware::Bios)),
+            ("uefi", FirmwareChoice::Of(Firmware::Uefi)),
+        ];
+        let read = |tree| self.reader(scope).choice(tree, "firmware", &choices);
+        let choice = fields.get("firmware").and_then(read).unwrap_or_default();
+        let mut own = ["kernel", "initrd", "cmdline"].into_iter();
+        let Some(key) = own.find(|key| fields.get(key).is_some()) else {
+            return choice;
+        };
+        if let FirmwareChoice::Of(_) = choice {
+            let message = format!("`{key}` means nothing to a machine that a firmware starts");
+            let problem = Problem::error("exclusive-keys", fields.key_mark(key), message);
+            let label = "the image's boot loader chooses its kernel";
+            let hint = "leave it out, or write `firmware: direct`";
+            self.report.add(problem.label(label).hint(hint));
+        }
+        FirmwareChoice::Direct
     }
 
     fn accelerator(&mut self, fields: &Fields<'_>, scope: &Scope) -> AcceleratorChoice {

@@ -4,6 +4,7 @@ use super::facilities::run;
 use super::packages::{Manager, find};
 use nestlab_model::doctor::{Check, Verdict};
 use std::ffi::OsStr;
+use std::path::Path;
 
 /// A program that something is done by.
 struct Need {
@@ -121,7 +122,26 @@ pub(super) fn others() -> Vec<Check> {
             Err(why) => check.found(Verdict::NotApplicable, format!("{why} ({what})")),
         }
     };
-    OTHERS.into_iter().map(check).collect()
+    OTHERS.into_iter().map(check).chain([uefi()]).collect()
+}
+
+/// Where distributions put OVMF, a firmware and no program.
+const OVMF: [&str; 4] = [
+    "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    "/usr/share/OVMF/OVMF_CODE.fd",
+    "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+    "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+];
+
+fn uefi() -> Check {
+    let check = Check::new("programs.ovmf", "looked for OVMF");
+    match OVMF.into_iter().find(|path| Path::new(path).is_file()) {
+        Some(path) => check.found(Verdict::Ok, path),
+        None => check.found(
+            Verdict::NotApplicable,
+            "it is not there (images started by UEFI: `apt install ovmf`)",
+        ),
+    }
 }
 
 fn look(need: &Need, path: &OsStr, manager: Option<Manager>) -> Check {
