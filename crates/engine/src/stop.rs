@@ -174,7 +174,16 @@ impl Engine {
             cell.amend(&record.node, NodeRecord::end_machine)?;
         }
         cell.tidy_memory();
-        self.0.ground.remove_taps(&cell.name).await
+        self.unplug(cell, live).await
+    }
+
+    /// Removes what attached a machine to its networks. The interfaces of a container went
+    /// with it: they belonged to a network of its own.
+    async fn unplug(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+        match live.machine.record().spec.boot.container() {
+            Some(_) => Ok(()),
+            None => self.0.ground.remove_taps(&cell.name).await,
+        }
     }
 
     async fn destroy_node(
@@ -188,10 +197,13 @@ impl Engine {
         }
         let _work = cell.interrupt().await;
         cell.enter(NodeState::Halting);
-        if let Some(live) = cell.live() {
-            pull_the_plug(&cell, &live).await?;
+        match cell.live() {
+            Some(live) => {
+                pull_the_plug(&cell, &live).await?;
+                self.unplug(&cell, &live).await?;
+            }
+            None => self.0.ground.remove_taps(&cell.name).await?,
         }
-        self.0.ground.remove_taps(&cell.name).await?;
         cell.erase()?;
         cell.enter(NodeState::Absent);
         self.drop_if_unlisted(&cell.name);
@@ -231,6 +243,9 @@ pub(crate) async fn pull_the_plug(cell: &NodeCell, live: &Live) -> Result<(), Fa
 async fn ask_to_end(live: &Live, request: &StopRequest) {
     // A paused guest hears nothing.
     let _ = live.machine.resume().await;
+    // To the first program of a container both are the same signal, and its agent would
+    // wait until its answer has left.
+    let is_container = live.machine.record().spec.boot.container().is_some();
     let asked = match live.agent_now() {
         Some(agent) => {
             let inner = StopRequest {
@@ -240,7 +255,7 @@ async fn ask_to_end(live: &Live, request: &StopRequest) {
             if let Err(error) = agent.halt(&inner).await {
                 tracing::debug!(%error, "the inside did not halt");
             }
-            agent.power(Power::Off).await.is_ok()
+            !is_container && agent.power(Power::Off).await.is_ok()
         }
         None => false,
     };

@@ -64,21 +64,30 @@ impl LayerNetwork {
         if matches!(this.place, Place::Machine) && !layer.networks.is_empty() {
             prepare_machine()?;
         }
-        let existing = this.interfaces().await?;
-        let batch = plan::converge(layer, tag, &existing);
-        let inside = this.place.namespaces();
-        program::ip_batch(inside, &batch, "make the bridges of the layer").await?;
-        if !layer.networks.is_empty() {
-            let rules = plan::plan(layer, tag, &[]).nft;
-            program::nft(inside, &rules, "set the packet rules of the layer").await?;
-            if matches!(this.place, Place::Machine) {
-                others::pass_by(inside).await;
-            }
-        }
+        // Rules go by names, so it does not matter which is there first.
+        tokio::try_join!(this.bridges(layer), this.rules(layer))?;
         for network in &this.networks {
             this.quiet(&bridge_name(tag, &network.name));
         }
         Ok(this)
+    }
+
+    async fn bridges(&self, layer: &Layer) -> Result<(), NetworkError> {
+        let existing = self.interfaces().await?;
+        let batch = plan::converge(layer, &self.tag, &existing);
+        program::ip_batch(self.namespaces(), &batch, "make the bridges of the layer").await
+    }
+
+    async fn rules(&self, layer: &Layer) -> Result<(), NetworkError> {
+        if layer.networks.is_empty() {
+            return Ok(());
+        }
+        let (inside, rules) = (self.namespaces(), plan::plan(layer, &self.tag, &[]).nft);
+        program::nft(inside, &rules, "set the packet rules of the layer").await?;
+        if matches!(self.place, Place::Machine) {
+            others::pass_by(inside).await;
+        }
+        Ok(())
     }
 
     /// Makes the tap of an endpoint, a port of its network's bridge, and gives
@@ -178,6 +187,24 @@ impl LayerNetwork {
             let _ = fs::write(path, "1");
         }
     }
+}
+
+/// Whether there is an interface in the network of a process. Read from the kernel
+/// (proc_pid_net(5)): a program that lists them costs as much as one that makes them.
+pub(crate) fn process_has(process: u32, interface: &str) -> bool {
+    let table = fs::read_to_string(format!("/proc/{process}/net/dev")).unwrap_or_default();
+    let mut names = table.lines().filter_map(|line| line.split_once(':'));
+    names.any(|(name, _)| name.trim() == interface)
+}
+
+/// Whether the network of a process leads out by an interface: the default route of IPv4.
+pub(crate) fn process_leads_out_by(process: u32, interface: &str) -> bool {
+    const EVERYWHERE: &str = "00000000";
+    let table = fs::read_to_string(format!("/proc/{process}/net/route")).unwrap_or_default();
+    table.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(interface) && words.next() == Some(EVERYWHERE)
+    })
 }
 
 /// The interfaces of a place.

@@ -100,6 +100,14 @@ impl Backend for Oci {
         }
     }
 
+    fn recall(&self, support: &Support) {
+        let version = support.version.as_deref().unwrap_or_default();
+        if let Some(runtime) = runtime::recalled(version) {
+            // Another that has been chosen here meanwhile is as good.
+            let _ = self.runtime.set(runtime);
+        }
+    }
+
     fn probe_key(&self) -> String {
         let stamp = |path: &PathBuf| {
             let data = fs::metadata(path).ok()?;

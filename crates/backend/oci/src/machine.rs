@@ -63,8 +63,7 @@ pub(crate) async fn start(
         "write the container's files to {}",
         run_dir.display()
     )))?;
-    create(spec, own_program, place).await?;
-    attempt.handle.tell(&["start"], place).await?;
+    run(spec, own_program, place).await?;
     let pid = fs::read_to_string(run_dir.join(PID)).unwrap_or_default();
     let process = pid.trim().parse().map_err(std::io::Error::other);
     let process = process.and_then(ProcessId::of);
@@ -164,8 +163,8 @@ fn write_down(
     fs::write(run_dir.join(STAGE), text)
 }
 
-/// Sets the stage and has the runtime make the container on it.
-async fn create(
+/// Sets the stage and has the runtime make the container on it, and start it.
+async fn run(
     spec: &MachineSpec,
     own_program: &Path,
     place: Option<&Namespaces>,
@@ -194,7 +193,7 @@ async fn create(
     match tokio::time::timeout(START, child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(_)) => Err(BackendError::Refused {
-            command: "create".into(),
+            command: "run".into(),
             message: words(run_dir),
         }),
         Ok(Err(error)) => Err(BackendError::io("wait for the runtime")(error)),
@@ -273,7 +272,7 @@ async fn forget(record: &MachineRecord) -> Result<(), BackendError> {
     if let Ok(program) = fs::read_to_string(run_dir.join(RUNTIME)) {
         let handle = handle(&record.spec, program.into());
         if handle.state.join(&handle.id).exists() {
-            handle.tell(&["delete", "--force"], None).await?;
+            handle.tell(&["delete", "--force"]).await?;
         }
     }
     clear(run_dir)
