@@ -299,6 +299,14 @@ pub enum BackendError {
         /// The missing thing.
         what: String,
     },
+    /// A key of the lab file asks for what this level does not have.
+    #[error("`{key}` is not to be had here: {message}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// What is missing.
+        message: String,
+    },
     /// A program is not installed.
     #[error("Cannot find the program `{program}`")]
     MissingProgram {

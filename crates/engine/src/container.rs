@@ -67,6 +67,7 @@ impl Engine {
             devices,
             capabilities: node.container.cap_add.clone(),
             volumes: existing(cell, &node.container.volumes)?,
+            io: node.container.io,
             holds_layer,
         };
         Ok(Body {

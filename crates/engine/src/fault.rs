@@ -95,6 +95,7 @@ impl From<BackendError> for Fault {
     fn from(error: BackendError) -> Self {
         let hint = match &error {
             BackendError::MissingProgram { hint, .. } => Some(hint.clone()),
+            BackendError::Missing { key, .. } => Some(format!("Leave `{key}` out of the lab file")),
             _ => None,
         };
         Self::caused("Cannot run the machine", &error).with_optional_hint(hint)

@@ -16,6 +16,7 @@ mod name;
 mod path;
 mod port;
 mod provision;
+mod rate;
 mod size;
 mod state;
 
@@ -27,12 +28,13 @@ pub use image::{
 };
 pub use lab::{
     Accelerator, AcceleratorChoice, Boot, ContainerOptions, Dependency, DependencyCondition,
-    DiskSpec, Endpoint, Lab, Layer, Network, NetworkMode, Node, NodeKind, Volume,
+    DiskSpec, Endpoint, IoLimits, Lab, Layer, Network, NetworkMode, Node, NodeKind, Volume,
 };
 pub use mac::Mac;
 pub use name::{ImageName, LabName, NameError, NetworkName, NodeName};
 pub use path::{NodePath, ParsePathError};
 pub use port::{ParsePortError, PortForward, Protocol};
 pub use provision::{FileCopy, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy};
+pub use rate::BitRate;
 pub use size::{ByteSize, ParseSizeError};
 pub use state::{LayerStatus, NodeState, NodeStatus, Stage};

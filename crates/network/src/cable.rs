@@ -46,6 +46,7 @@ impl LayerNetwork {
             let batch = ends(self.tag(), node, network, cable, process);
             self.lay(&port, &batch, &action).await?;
             self.quiet(&port);
+            self.limit_receiver(&port).await?;
         }
         program::ip_batch(Some(&inside), &settings(cable), &action).await
     }

@@ -12,7 +12,7 @@
 
 use nestlab_backend::{Backend, ContainerSpec, Ids, Lower, MachineSpec, Start};
 use nestlab_backend_oci::Oci;
-use nestlab_model::{Accelerator, ByteSize};
+use nestlab_model::{Accelerator, ByteSize, IoLimits};
 use nestlab_sys::process::{ProcessId, Signal};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -204,6 +204,7 @@ fn spec(folder: &Path) -> MachineSpec {
             devices: Vec::new(),
             capabilities: Vec::new(),
             volumes: Vec::new(),
+            io: IoLimits::default(),
             holds_layer: false,
         })),
         disks: Vec::new(),

@@ -1,6 +1,7 @@
 //! A running container: started by us, or found again.
 
 use crate::config::{self, Powers};
+use crate::disk::Throttle;
 use crate::group::Group;
 use crate::runtime::{Handle, Runtime, last_words};
 use crate::stage::{self, Stage};
@@ -13,6 +14,7 @@ use nestlab_sys::dir::make_private;
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc::arguments;
 use nestlab_sys::process::{Pidfd, ProcessId, Signal, detach, hand_down};
+use serde_json::Value;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -58,8 +60,9 @@ pub(crate) async fn start(
         run_dir,
         succeeded: false,
     };
-    let powers = powers(place);
-    write_down(spec, container, runtime, powers).map_err(BackendError::io(format!(
+    make_private(&container.folder).map_err(BackendError::io("make the container's folder"))?;
+    let config = configuration(spec, container, powers(place))?;
+    write_down(spec, container, runtime, &config).map_err(BackendError::io(format!(
         "write the container's files to {}",
         run_dir.display()
     )))?;
@@ -128,20 +131,36 @@ impl Drop for Attempt<'_> {
     }
 }
 
+/// What the container will be; else what of it is not to be had here.
+fn configuration(
+    spec: &MachineSpec,
+    container: &ContainerSpec,
+    powers: Powers,
+) -> Result<Value, BackendError> {
+    let folder = stage::folder().map_err(BackendError::io("find a place for the stage"))?;
+    let limits = Some(container.io).filter(|limits| !limits.is_empty());
+    let throttle = limits.map(|limits| match powers.limits {
+        true => Throttle::of(&container.folder, limits),
+        false => Err("only root has control groups to limit with".into()),
+    });
+    let throttle = throttle
+        .transpose()
+        .map_err(|message| BackendError::Missing { key: "io", message })?;
+    Ok(config::config(spec, container, powers, throttle, folder))
+}
+
 /// Writes all that the stage and the runtime read.
 fn write_down(
     spec: &MachineSpec,
     container: &ContainerSpec,
     runtime: &Runtime,
-    powers: Powers,
+    config: &Value,
 ) -> std::io::Result<()> {
     let run_dir = &spec.run_dir;
     let bundle = run_dir.join(BUNDLE);
     make_private(run_dir)?;
     make_private(&bundle)?;
-    make_private(&container.folder)?;
     let folder = stage::folder()?;
-    let config = config::config(spec, container, powers, folder);
     fs::write(bundle.join("config.json"), config.to_string())?;
     fs::write(
         run_dir.join(RUNTIME),

@@ -6,7 +6,7 @@
 use nestlab_backend::contract::{self, ContractWorld};
 use nestlab_backend::{Backend, BootSpec, ContainerSpec, Ids, Lower, MachineSpec, Start, Support};
 use nestlab_backend_oci::Oci;
-use nestlab_model::{Accelerator, ByteSize};
+use nestlab_model::{Accelerator, ByteSize, IoLimits};
 use std::path::{Path, PathBuf};
 
 /// A container's root and kit: folders with the first program and nothing else.
@@ -58,6 +58,7 @@ impl ContractWorld for World {
                 devices: Vec::new(),
                 capabilities: Vec::new(),
                 volumes: Vec::new(),
+                io: IoLimits::default(),
                 holds_layer: false,
             })),
             disks: Vec::new(),
