@@ -10,6 +10,7 @@
 //! first program: nothing that it does to its files can lead us elsewhere.
 
 mod config;
+mod copy;
 mod disk;
 mod group;
 mod machine;

@@ -99,6 +99,27 @@ fn the_contract_is_kept() {
     });
 }
 
+/// A folder on an overlay, where no other overlay can be: roots are copied there.
+#[test]
+fn the_contract_is_kept_with_copied_roots() {
+    if World::new().is_none() || !nestlab_sys::users::has_all_ids() {
+        eprintln!("SKIPPED: NESTLAB_TEST_PROGRAM is not set, or we are not root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["lower", "upper", "work", "over"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let script = "cd \"$1\" && mount -t overlay o -o lowerdir=lower,upperdir=upper,workdir=work over \
+        && TMPDIR=$1/over exec \"$2\" --exact the_contract_is_kept";
+    let status = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .status();
+    assert!(status.unwrap().success());
+}
+
 #[test]
 fn without_a_program_the_probe_says_so() {
     in_runtime(async {
