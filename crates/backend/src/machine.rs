@@ -30,6 +30,10 @@ pub trait Backend: Send + Sync {
     /// `place` is where machines will be made (this process's own namespaces if `None`).
     async fn probe(&self, boot: &crate::BootSpec, place: Option<&Namespaces>) -> Support;
 
+    /// Takes over what `probe` found earlier, perhaps for another process, under the same
+    /// [`Self::probe_key`]: what it would try again it may believe.
+    fn recall(&self, _support: &Support) {}
+
     /// A text that is equal where `probe` would find the same: program
     /// version, kernel, boot, permissions of the device. Cheap.
     fn probe_key(&self) -> String {
@@ -310,6 +314,14 @@ pub enum BackendError {
         backend: &'static str,
         /// The missing thing.
         what: String,
+    },
+    /// A key of the lab file asks for what this level does not have.
+    #[error("`{key}` is not to be had here: {message}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// What is missing.
+        message: String,
     },
     /// A program is not installed.
     #[error("Cannot find the program `{program}`")]

@@ -1,6 +1,6 @@
 //! What a backend is asked to run, with nothing left to decide.
 
-use nestlab_model::{Accelerator, ByteSize, Firmware, Mac, NodePath, Volume};
+use nestlab_model::{Accelerator, ByteSize, Firmware, IoLimits, Mac, NodePath, Volume};
 use nestlab_sys::detached::Ids;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -156,6 +156,9 @@ pub struct ContainerSpec {
     pub capabilities: Vec<String>,
     /// Folders of this level.
     pub volumes: Vec<Volume>,
+    /// How fast it may use the disk that [`Self::folder`] lies on.
+    #[serde(default)]
+    pub io: IoLimits,
     /// Whether a layer shall stand inside it.
     pub holds_layer: bool,
 }

@@ -3,7 +3,7 @@
 use nestlab_e2e::{World, is_root, nested_story, save_image, skip};
 use std::io::Read;
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -133,6 +133,126 @@ fn limits_bite_and_users_are_others_outside() {
     }
 
     world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+/// Seconds that a command takes inside a node, as a number.
+fn seconds(world: &World, lab: &Path, node: &str, command: &str) -> f64 {
+    let timed = format!("a=$(date +%s.%N); {command} || exit 9; b=$(date +%s.%N); echo $a $b");
+    let said = world.inside(lab, node, &timed);
+    let times: Vec<f64> = said.split_whitespace().flat_map(str::parse).collect();
+    times[1] - times[0]
+}
+
+#[test]
+fn disks_and_networks_are_as_slow_as_the_file_says() {
+    let test = "disks_and_networks_are_as_slow_as_the_file_says";
+    if !is_root() {
+        return skip(test, "an ordinary user has no control groups to limit with");
+    }
+    let world = World::new();
+    let text = |rate: &str| {
+        format!(
+            "name: slow\nnodes:\n  one:\n    kind: container\n    image: debian\n    memory: 64MiB\n    \
+             io: {{ write: 2MiB }}\n    networks: {{ default: {{ {rate} }} }}\n  \
+             two: {{ kind: container, image: debian, memory: 64MiB }}\n"
+        )
+    };
+    let lab = world.lab("slow", &text("rate: 8mbit, priority: 6"));
+    let done = world.run(&lab, &["up"]);
+    if done.stderr.contains("`io` is not to be had here") {
+        world.run(&lab, &["destroy", "--yes"]).ok();
+        return skip(test, &done.stderr);
+    }
+    done.ok();
+
+    // Past the page cache, whose writing back is not the container's.
+    let write = "dd if=/dev/zero of=/root/file bs=256k count=16 oflag=direct 2>/dev/null";
+    let limited = seconds(&world, &lab, "one", write);
+    assert!(limited > 1.2, "4 MiB at 2 MiB a second took {limited} s");
+    let free = seconds(&world, &lab, "two", write);
+    assert!(
+        free < limited,
+        "{free} s without a limit, {limited} s with one"
+    );
+
+    let serve = "perl -MIO::Socket::INET -e '\
+        $s = IO::Socket::INET->new(LocalPort => 90, Listen => 1, ReuseAddr => 1) or die; \
+        while ($c = $s->accept) { 1 while sysread $c, $b, 65536; close $c }' </dev/null >/dev/null 2>&1 &";
+    world.inside(&lab, "one", serve);
+    let pour = "perl -MIO::Socket::INET -e '\
+        for (1..50) { $s = IO::Socket::INET->new(\"one:90\") and last; select undef, undef, undef, .1 } \
+        print $s \"x\" x 2000000; $s->flush; shutdown $s, 1; sysread $s, $b, 1'";
+    let limited = seconds(&world, &lab, "two", pour);
+    assert!(limited > 1.2, "2 MB at 1 MB a second took {limited} s");
+    // A running container takes another rate up.
+    std::fs::write(lab.join("nestlab.yaml"), text("")).unwrap();
+    world.run(&lab, &["plan"]).ok().says("rate or priority");
+    world.run(&lab, &["up"]).ok();
+    let free = seconds(&world, &lab, "two", pour);
+    assert!(
+        free < limited / 2.0,
+        "{free} s without a rate, {limited} s with one"
+    );
+
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+#[test]
+fn two_labs_do_not_see_each_other() {
+    let world = World::new();
+    let text = |name: &str| {
+        format!(
+            "name: {name}\nnetworks: {{ net: {{ subnet: 10.77.0.0/24 }} }}\nnodes:\n  \
+             box: {{ kind: container, image: debian, memory: 64MiB, networks: {{ net: {{ ip: 10.77.0.{} }} }} }}\n",
+            if name == "left" { 11 } else { 12 }
+        )
+    };
+    let labs = ["left", "right"].map(|name| world.lab(name, &text(name)));
+    for lab in &labs {
+        world.run(lab, &["up"]).ok();
+    }
+    let [left, right] = &labs;
+    // Files and processes.
+    world.inside(left, "box", "echo secret >/root/mark; cp /bin/sleep /tmp/leftovers; /tmp/leftovers 300 </dev/null >/dev/null 2>&1 &");
+    assert_eq!(
+        world.inside(left, "box", "grep -lx leftovers /proc/[0-9]*/comm | wc -l"),
+        "1"
+    );
+    let look = "ls /root/mark /tmp/leftovers 2>/dev/null; grep -lx leftovers /proc/[0-9]*/comm 2>/dev/null | wc -l";
+    assert_eq!(world.inside(right, "box", look), "0");
+    // One subnet, and two networks.
+    world.inside(left, "box", GREET);
+    let ask = |host: &str| {
+        format!(
+            "perl -MIO::Socket::INET -e 'exit 1 unless IO::Socket::INET->new(PeerAddr => \"{host}:80\", Timeout => 2)'"
+        )
+    };
+    world.inside(
+        left,
+        "box",
+        &format!(
+            "for i in 1 2 3 4 5 6 7 8 9; do {} && exit 0; sleep 1; done; exit 1",
+            ask("10.77.0.11")
+        ),
+    );
+    for host in ["10.77.0.11", "box"] {
+        let done = world.run(right, &["exec", "box", "--", "sh", "-c", &ask(host)]);
+        assert_ne!(done.code, 0, "{host}");
+    }
+    // Nor does one's root have the other's users.
+    if is_root() {
+        let root = |lab: &Path| {
+            let pid = world.node(lab, "box")["pid"].as_u64().unwrap();
+            let map = std::fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap();
+            map.split_whitespace().nth(1).unwrap().to_owned()
+        };
+        assert_ne!(root(left), root(right));
+    }
+    for lab in &labs {
+        world.run(lab, &["destroy", "--yes"]).ok();
+    }
     world.is_empty();
 }
 

@@ -29,8 +29,9 @@ const TUN: &str = "/dev/net/tun";
 /// The folder of what a container writes, below its node's.
 pub(crate) const WRITTEN: &str = "container";
 
-/// What differs from its image, below that.
+/// What differs from its image, below that; or all of its files, where there is no overlay.
 const CHANGES: &str = "upper";
+const ALL: &str = "root";
 
 impl Engine {
     /// What a container is made from.
@@ -69,6 +70,7 @@ impl Engine {
             devices,
             capabilities: node.container.cap_add.clone(),
             volumes: existing(cell, &node.container.volumes)?,
+            io: node.container.io,
             holds_layer,
         };
         Ok(Body {
@@ -192,16 +194,18 @@ impl NodeCell {
 /// does not run, or stands still.
 pub(crate) fn copy_files(from: &Path, to: &Path) -> Result<(), Fault> {
     let (written, copy) = (from.join(WRITTEN), to.join(WRITTEN));
-    let files = written.join(CHANGES);
-    if !files.exists() {
+    let files = [ALL, CHANGES].map(|name| written.join(name));
+    let files: Vec<_> = files.iter().filter(|files| files.exists()).collect();
+    let Some(first) = files.first() else {
         return Ok(());
-    }
-    let cannot = || format!("Cannot copy {}", files.display());
+    };
+    let cannot = || format!("Cannot copy {}", first.display());
     nestlab_sys::dir::make_private(&copy).map_err(Fault::io(cannot()))?;
     // cp(1) keeps owners, times, links, holes, and what an overlay notes about files.
     let copied = Command::new("cp")
         .args(["--archive", "--reflink=auto", "--"])
-        .args([&files, &copy])
+        .args(&files)
+        .arg(&copy)
         .output();
     let copied = copied.map_err(Fault::io(cannot()))?;
     match copied.status.success() {

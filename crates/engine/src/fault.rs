@@ -97,6 +97,7 @@ impl From<BackendError> for Fault {
             BackendError::MissingProgram { hint, .. } | BackendError::NotAtWork { hint, .. } => {
                 Some(hint.clone())
             }
+            BackendError::Missing { key, .. } => Some(format!("Leave `{key}` out of the lab file")),
             _ => None,
         };
         Self::caused("Cannot run the machine", &error).with_optional_hint(hint)

@@ -246,10 +246,13 @@ impl Rise<'_> {
     }
 
     async fn set_up(&self, live: &Live) -> Step<()> {
-        let agent = self.at(Stage::Boot, self.wait_for_agent(live)).await?;
-        self.at(Stage::Boot, async { self.note_answer() }).await?;
-        self.at(Stage::Configure, self.engine.plug(self.cell, self.node))
-            .await?;
+        // The kernel of a container runs already: its network need not wait for its agent.
+        let (agent, plugged) = tokio::join!(
+            self.at(Stage::Boot, self.first_answer(live)),
+            self.engine.plug(self.cell, self.node)
+        );
+        let agent = agent?;
+        self.at(Stage::Configure, async { plugged }).await?;
         self.at(Stage::Configure, self.configure(&agent)).await?;
         let seeded = self.engine.seed_has_grown(self.cell, &agent);
         self.at(Stage::Configure, seeded).await?;
@@ -439,6 +442,11 @@ impl Rise<'_> {
         Fault::new(message).with_hint(format!(
             "`nestlab logs {path}` shows how far the guest came.{why}"
         ))
+    }
+
+    async fn first_answer(&self, live: &Live) -> Result<Client, Fault> {
+        let agent = self.wait_for_agent(live).await?;
+        self.note_answer().map(|()| agent)
     }
 
     async fn copy_files(&self, agent: &Client) -> Result<(), Fault> {

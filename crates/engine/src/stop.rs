@@ -179,7 +179,16 @@ impl Engine {
             cell.amend(&record.node, NodeRecord::end_machine)?;
         }
         cell.tidy_memory();
-        self.0.ground.remove_taps(&cell.name).await
+        self.unplug(cell, live).await
+    }
+
+    /// Removes what attached a machine to its networks. The interfaces of a container went
+    /// with it: they belonged to a network of its own.
+    async fn unplug(&self, cell: &NodeCell, live: &Live) -> Result<(), Fault> {
+        match live.machine.record().spec.boot.container() {
+            Some(_) => Ok(()),
+            None => self.0.ground.remove_taps(&cell.name).await,
+        }
     }
 
     async fn destroy_node(
@@ -193,10 +202,13 @@ impl Engine {
         }
         let _work = cell.interrupt().await;
         cell.enter(NodeState::Halting);
-        if let Some(live) = cell.live() {
-            pull_the_plug(&cell, &live).await?;
+        match cell.live() {
+            Some(live) => {
+                pull_the_plug(&cell, &live).await?;
+                self.unplug(&cell, &live).await?;
+            }
+            None => self.0.ground.remove_taps(&cell.name).await?,
         }
-        self.0.ground.remove_taps(&cell.name).await?;
         self.discard_written(&cell).await?;
         cell.erase()?;
         cell.enter(NodeState::Absent);
@@ -244,6 +256,9 @@ async fn hearing_agent(live: &Live) -> Option<Client> {
 async fn ask_to_end(live: &Live, request: &StopRequest) {
     // A paused guest hears nothing.
     let _ = live.machine.resume().await;
+    // To the first program of a container both are the same signal, and its agent would
+    // wait until its answer has left.
+    let is_container = live.machine.record().spec.boot.container().is_some();
     let asked = match hearing_agent(live).await {
         Some(agent) => {
             let inner = StopRequest {
@@ -253,8 +268,11 @@ async fn ask_to_end(live: &Live, request: &StopRequest) {
             if let Err(error) = agent.halt(&inner).await {
                 tracing::debug!(%error, "the inside did not halt");
             }
-            let asked = tokio::time::timeout(HEARING, agent.power(Power::Off)).await;
-            matches!(asked, Ok(Ok(())))
+            let power = async || {
+                let asked = tokio::time::timeout(HEARING, agent.power(Power::Off)).await;
+                matches!(asked, Ok(Ok(())))
+            };
+            !is_container && power().await
         }
         None => false,
     };

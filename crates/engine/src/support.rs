@@ -207,6 +207,7 @@ impl Engine {
             .remove(&key)
             .and_then(|v| serde_json::from_value(v).ok());
         if let Some(support) = known {
+            backend.recall(&support);
             return support;
         }
         let boot = BootSpec {

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// How long programs may take to end when asked.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// Longest time between two looks whether they have.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
 /// What comes behind the end.
 #[derive(Clone, Copy)]
 pub enum How {
@@ -73,13 +76,18 @@ fn finish(how: How) -> ! {
     }
 }
 
-/// Takes children until there are none, at most for a while.
+/// Takes children until there are none, at most for a while. Most programs end at once, so
+/// the first looks are soon.
 fn wait_for_all(limit: Duration) {
     let start = Instant::now();
+    let mut pause = Duration::from_micros(250);
     while start.elapsed() < limit {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Err(Errno::ECHILD) => return,
-            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(10)),
+            Ok(WaitStatus::StillAlive) => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
             _ => {}
         }
     }

@@ -5,7 +5,7 @@
 mod tables;
 
 pub(crate) use tables::{
-    ANSIBLE, CLOUD_INIT, DEPENDENCY, ENDPOINT, FILE, IMAGE, INSIDE, LAB, NETWORK, NODE, PROBE,
+    ANSIBLE, CLOUD_INIT, DEPENDENCY, ENDPOINT, FILE, IMAGE, INSIDE, IO, LAB, NETWORK, NODE, PROBE,
     PROVISION, RECIPE, RECIPE_FILE, SETTINGS,
 };
 
@@ -36,6 +36,8 @@ pub(crate) enum Shape {
     Integer(u64, u64),
     Size,
     Duration,
+    /// Bits in a second.
+    Rate,
     /// `a-z`, `0-9` and `-`.
     Name,
     Text,
@@ -76,6 +78,7 @@ impl Shape {
             Self::Integer(min, max) => format!("number, {min} to {max}"),
             Self::Size => "size such as `512MiB`".into(),
             Self::Duration => "time such as `10s`".into(),
+            Self::Rate => "rate such as `10mbit`".into(),
             Self::Name => "name".into(),
             Self::Text => "text".into(),
             Self::Path => "path on this machine".into(),

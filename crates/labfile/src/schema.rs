@@ -79,6 +79,7 @@ fn shape_schema(shape: &Shape) -> Value {
         }),
         Shape::Size => amount("^[0-9]+ ?([kKmMgGtT]i?[bB]?|[bB])?$"),
         Shape::Duration => amount("^[0-9]+ ?(ms|s|m|min|h)?$"),
+        Shape::Rate => pattern("^[0-9]+ ?[kKmMgG]?[bB][iI][tT]$"),
         Shape::Name => pattern("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
         Shape::Text => json!({ "type": ["string", "number", "boolean", "null"] }),
         Shape::Path => json!({ "type": "string", "minLength": 1 }),

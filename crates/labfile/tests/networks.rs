@@ -30,6 +30,25 @@ nodes:
 }
 
 #[test]
+fn speeds_have_a_unit_and_an_end() {
+    let yaml = r#"name: t
+nodes:
+  a: { image: debian, networks: { default: { rate: 10mbit, priority: 6 } } }
+  b: { image: debian, networks: { default: { rate: 10MB, priority: 8 } } }
+  c: { image: debian, networks: { default: { rate: 1kbit } } }
+  d: { kind: container, image: debian, io: { read: 10MiB, write: 1KiB } }
+  e: { image: debian, io: { read: 10MiB } }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+4:52-56 error[invalid-value] `rate` cannot be `10MB` ⟨expected a rate such as `10mbit`⟩ (it has a unit: `kbit`, `mbit` or `gbit`)
+4:68-69 error[invalid-value] `priority` cannot be `8` ⟨expected a whole number from 0 to 7⟩
+5:52-57 error[invalid-value] `rate` cannot be `1kbit` ⟨expected a rate such as `10mbit`⟩ (it lies between `8kbit` and `100gbit`)
+6:66-70 error[invalid-value] `write` cannot be `1KiB` ⟨expected a size of at least `4KiB`, such as `10MiB`⟩ (nothing would go on with so little)
+7:23-25 error[wrong-kind] `io` has a meaning for a container only ⟨not of this kind⟩ (add `kind: container`, or leave it out)
+"#);
+}
+
+#[test]
 fn addresses_are_inside_and_unique() {
     let yaml = r#"name: t
 networks: { mesh: { subnet: 10.10.10.0/24 } }

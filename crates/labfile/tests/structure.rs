@@ -49,7 +49,7 @@ nodes:
 2:1-5 error[unknown-key] Unknown key `node` in a lab ⟨not a key of the lab file here⟩ (did you mean `nodes`?)
 5:8-13 error[unknown-key] Unknown key `imgae` in a node ⟨not a key of the lab file here⟩ (did you mean `image`?)
 5:38-44 error[unknown-key] Unknown key `memroy` in a node ⟨not a key of the lab file here⟩ (did you mean `memory`?)
-5:52-58 error[unknown-key] Unknown key `colour` in a node ⟨not a key of the lab file here⟩ (known keys: `image`, `kind`, `backend`, `count`, `cpus`, `memory`, `disk`, `disks`, `kernel`, `initrd`, `cmdline`, `firmware`, `arch`, `accel`, `nested`, `balloon`, `devices`, `volumes`, `cap_add`, `pids_limit`, `networks`, `ports`, `depends_on`, `cloud_init`, `files`, `env`, `provision`, `ready`, `quorum`, `inside`)
+5:52-58 error[unknown-key] Unknown key `colour` in a node ⟨not a key of the lab file here⟩ (known keys: `image`, `kind`, `backend`, `count`, `cpus`, `memory`, `disk`, `disks`, `kernel`, `initrd`, `cmdline`, `firmware`, `arch`, `accel`, `nested`, `balloon`, `devices`, `volumes`, `cap_add`, `pids_limit`, `io`, `networks`, `ports`, `depends_on`, `cloud_init`, `files`, `env`, `provision`, `ready`, `quorum`, `inside`)
 "#);
 }
 

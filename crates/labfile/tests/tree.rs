@@ -192,13 +192,14 @@ fn a_backend_realises_its_own_kind() {
 nodes:
   one: { image: debian, backend: docker }
   two: { kind: container, image: debian, backend: qemu }
-  three: { kind: container, image: debian, backend: docker }
+  three: { kind: container, image: debian, backend: docker, io: { read: 1MiB } }
   four: { kind: container, image: debian, backend: oci }
   five: { image: debian, backend: other }
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r"
 3:34-40 error[wrong-kind] Backend `docker` realises containers only ⟨one of: qemu⟩ (add `kind: container`, or leave `backend` out)
 4:51-55 error[wrong-kind] Backend `qemu` realises virtual machines only ⟨one of: docker, oci⟩ (leave `backend` out, or drop `kind: container`)
+5:61-63 error[exclusive-keys] Backend `docker` does not limit how fast its containers read and write (leave `io` out, or `backend`)
 ");
 }
 

@@ -1,6 +1,6 @@
 //! What differs between two descriptions of one node, key by key.
 
-use crate::Node;
+use crate::{Endpoint, Node};
 
 /// The keys of the lab file in which two descriptions of a node differ.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,7 +37,7 @@ impl Node {
             ("nested", self.nested != new.nested),
             ("balloon", self.balloon != new.balloon),
             ("cloud_init", self.user_data != new.user_data),
-            ("networks", self.endpoints != new.endpoints),
+            ("networks", !same_cards(&self.endpoints, &new.endpoints)),
             ("kind", self.kind != new.kind),
             (
                 "pids_limit",
@@ -46,8 +46,14 @@ impl Node {
             ("devices", self.container.devices != new.container.devices),
             ("cap_add", self.container.cap_add != new.container.cap_add),
             ("volumes", self.container.volumes != new.container.volumes),
+            ("io", self.container.io != new.container.io),
         ];
+        let speeds = |node: &Self| -> Vec<_> {
+            let speed = |endpoint: &Endpoint| (endpoint.rate, endpoint.priority);
+            node.endpoints.iter().map(speed).collect()
+        };
         let guest = [
+            ("rate or priority", speeds(self) != speeds(new)),
             ("ports", self.ports != new.ports),
             ("depends_on", self.depends_on != new.depends_on),
             ("files", self.files != new.files),
@@ -60,6 +66,10 @@ impl Node {
             guest: differing(&guest),
         }
     }
+}
+
+fn same_cards(old: &[Endpoint], new: &[Endpoint]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.is_same_card(new))
 }
 
 fn differing(keys: &[(&'static str, bool)]) -> Vec<&'static str> {

@@ -212,6 +212,25 @@ pub struct ContainerOptions {
     pub cap_add: Vec<String>,
     /// Folders of the level that it stands on.
     pub volumes: Vec<Volume>,
+    /// How fast it may use the disk that its files lie on.
+    #[serde(default)]
+    pub io: IoLimits,
+}
+
+/// The most bytes that go to and from a disk in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IoLimits {
+    /// Of what is read.
+    pub read: Option<crate::ByteSize>,
+    /// Of what is written.
+    pub write: Option<crate::ByteSize>,
+}
+
+impl IoLimits {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A folder of the level that a container stands on, as part of its own files.
@@ -281,6 +300,20 @@ pub struct Endpoint {
     pub address: IpNet,
     /// The Ethernet address.
     pub mac: Mac,
+    /// The fastest that it may receive, and send.
+    #[serde(default)]
+    pub rate: Option<crate::BitRate>,
+    /// What goes first where there is too much (socket(7), SO_PRIORITY).
+    #[serde(default)]
+    pub priority: Option<u8>,
+}
+
+impl Endpoint {
+    /// Whether a machine that is attached so is attached as another says, however fast.
+    pub fn is_same_card(&self, other: &Self) -> bool {
+        let card = |endpoint: &Self| (endpoint.network.clone(), endpoint.address, endpoint.mac);
+        card(self) == card(other)
+    }
 }
 
 /// What must have happened to another node of the layer first.

@@ -16,6 +16,7 @@ mod name;
 mod path;
 mod port;
 mod provision;
+mod rate;
 mod registry;
 mod size;
 mod state;
@@ -28,8 +29,8 @@ pub use image::{
 };
 pub use lab::{
     Accelerator, AcceleratorChoice, Boot, ContainerOptions, Dependency, DependencyCondition,
-    DiskSpec, Endpoint, Firmware, FirmwareChoice, Lab, Layer, Network, NetworkMode, Node, NodeKind,
-    Volume,
+    DiskSpec, Endpoint, Firmware, FirmwareChoice, IoLimits, Lab, Layer, Network, NetworkMode, Node,
+    NodeKind, Volume,
 };
 pub use mac::Mac;
 pub use name::{ImageName, LabName, NameError, NetworkName, NodeName};
@@ -38,6 +39,7 @@ pub use port::{ParsePortError, PortForward, Protocol};
 pub use provision::{
     FileCopy, Playbook, Probe, ProbeCheck, ProvisionAction, Provisioner, RunPolicy,
 };
+pub use rate::BitRate;
 pub use registry::{ParseReferenceError, REGISTRY_SCHEME, Reference};
 pub use size::{ByteSize, ParseSizeError};
 pub use state::{LayerStatus, NodeState, NodeStatus, Stage};

@@ -1,11 +1,11 @@
 //! A container's attachment to a network: a pair of interfaces, one a port of the bridge,
 //! the other in the container's own network.
 
-use crate::layer::LayerNetwork;
+use crate::layer::{self, LayerNetwork};
 use crate::plan::{self, bridge_name, tap_alias, tap_name};
 use crate::{NetworkError, program};
 use ipnet::IpNet;
-use nestlab_model::{Mac, NetworkName, NodeName};
+use nestlab_model::{Mac, Network, NetworkName, NodeName};
 use nestlab_sys::namespace::Namespaces;
 use std::net::IpAddr;
 
@@ -41,37 +41,54 @@ impl LayerNetwork {
         let inside = Namespaces::network_of_process(process).map_err(NetworkError::io(format!(
             "{action}: open the container's network"
         )))?;
-        let inside = Some(&inside);
-        let known = crate::layer::interfaces(inside).await?;
-        if !known.iter().any(|known| known.name == cable.interface) {
+        if !layer::process_has(process, cable.interface) {
             let port = tap_name(self.tag(), node, &network.name);
-            let old = self.interfaces().await?;
-            let mut batch = String::new();
-            if old.iter().any(|old| old.name == port) {
-                plan::line(&mut batch, format_args!("link del dev {port}"));
-            }
-            let alias = tap_alias(self.tag(), node.as_str(), network.name.as_str());
-            let bridge = bridge_name(self.tag(), &network.name);
-            let (mtu, mac, name) = (network.mtu, cable.mac, cable.interface);
-            plan::line(
-                &mut batch,
-                format_args!(
-                    "link add {port} mtu {mtu} type veth peer name {name} mtu {mtu} address {mac} netns {process}"
-                ),
-            );
-            plan::line(
-                &mut batch,
-                format_args!("link set dev {port} alias {alias}"),
-            );
-            plan::line(
-                &mut batch,
-                format_args!("link set dev {port} master {bridge} up"),
-            );
-            program::ip_batch(self.namespaces(), &batch, &action).await?;
+            let batch = ends(self.tag(), node, network, cable, process);
+            self.lay(&port, &batch, &action).await?;
             self.quiet(&port);
+            self.limit_receiver(&port).await?;
         }
-        program::ip_batch(inside, &settings(cable), &action).await
+        program::ip_batch(Some(&inside), &settings(cable), &action).await
     }
+
+    /// Makes both ends. An earlier one of the same node has mostly gone with the container
+    /// that it led to, so it is looked for only when it is in the way.
+    async fn lay(&self, port: &str, batch: &str, action: &str) -> Result<(), NetworkError> {
+        let laid = program::ip_batch(self.namespaces(), batch, action).await;
+        let Err(error) = laid else {
+            return Ok(());
+        };
+        let old = self.interfaces().await?;
+        if !old.iter().any(|old| old.name == port) {
+            return Err(error);
+        }
+        let batch = format!("link del dev {port}\n{batch}");
+        program::ip_batch(self.namespaces(), &batch, action).await
+    }
+}
+
+/// What is said in the layer's network.
+fn ends(tag: &str, node: &NodeName, network: &Network, cable: &Cable<'_>, process: u32) -> String {
+    let mut batch = String::new();
+    let port = tap_name(tag, node, &network.name);
+    let alias = tap_alias(tag, node.as_str(), network.name.as_str());
+    let bridge = bridge_name(tag, &network.name);
+    let (mtu, mac, name) = (network.mtu, cable.mac, cable.interface);
+    plan::line(
+        &mut batch,
+        format_args!(
+            "link add {port} mtu {mtu} type veth peer name {name} mtu {mtu} address {mac} netns {process}"
+        ),
+    );
+    plan::line(
+        &mut batch,
+        format_args!("link set dev {port} alias {alias}"),
+    );
+    plan::line(
+        &mut batch,
+        format_args!("link set dev {port} master {bridge} up"),
+    );
+    batch
 }
 
 /// What is said in the container's own network.

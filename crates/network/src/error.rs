@@ -33,6 +33,14 @@ pub enum NetworkError {
         /// The words of `ip`.
         message: String,
     },
+    /// The kernel cannot limit how fast an endpoint is.
+    #[error("Cannot {action}: {message}")]
+    LimitRefused {
+        /// What was tried.
+        action: String,
+        /// The program's words.
+        message: String,
+    },
     /// A program ended with an error.
     #[error("Cannot {action}: {message}")]
     Command {
@@ -69,6 +77,11 @@ impl NetworkError {
             Self::TunRefused { .. } => Some(
                 "give ordinary users the tap device, as most distributions do: \
                  `sudo modprobe tun && sudo chmod 0666 /dev/net/tun`; or run as root: `sudo nestlab …`"
+                    .to_owned(),
+            ),
+            Self::LimitRefused { .. } => Some(
+                "`rate` and `priority` take the kernel modules sch_tbf, nft_limit and nft_meta_bridge: \
+                 `sudo modprobe -a sch_tbf nft_limit nft_meta_bridge`; or leave the keys out"
                     .to_owned(),
             ),
             _ => None,

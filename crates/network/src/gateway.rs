@@ -2,7 +2,7 @@
 //! It lets guests reach what this machine reaches, but not this machine's
 //! loopback; the packet rules close its own addresses once more.
 
-use crate::layer::interfaces;
+use crate::layer::{self, interfaces};
 use crate::namespace::end;
 use crate::plan::{UPLINK_RESOLVER, UPLINK_SUBNET};
 use crate::{LabNamespace, NetworkError, program};
@@ -62,7 +62,9 @@ impl Gateway {
     ) -> Result<Option<Self>, NetworkError> {
         let known = known.filter(ProcessId::is_alive);
         let running: Vec<_> = known.into_iter().chain(find(&lab.lab_id())).collect();
-        if let (Some(process), true) = (running.first(), has_uplink(lab).await?) {
+        // One that has been here for a while is ready if its route is there.
+        let leads_out = layer::process_leads_out_by(lab.keeper().pid, INTERFACE);
+        if let (Some(process), true) = (running.first(), leads_out) {
             return Ok(Some(Self { process: *process }));
         }
         // Left over from namespaces that are gone.

@@ -1,5 +1,6 @@
 //! One layer's networks, as they stand.
 
+use crate::limits::{self, Limits};
 use crate::plan::{self, Interface, bridge_name, tap_name};
 use crate::{NetworkError, others, program};
 use nestlab_model::{Layer, Network, NetworkName, NodeName};
@@ -7,7 +8,7 @@ use nestlab_sys::namespace::Namespaces;
 use std::fs;
 
 /// Modules that the rules and devices need; in a guest nothing loads them for us.
-const MODULES: [&str; 7] = [
+const MODULES: [&str; 9] = [
     "tun",
     "bridge",
     "nf_tables",
@@ -15,6 +16,8 @@ const MODULES: [&str; 7] = [
     "nft_ct",
     "nft_chain_nat",
     "nft_masq",
+    "nft_limit",
+    "sch_tbf",
 ];
 
 /// Where a layer's networks live.
@@ -41,6 +44,7 @@ pub struct LayerNetwork {
     place: Place,
     tag: String,
     networks: Vec<Network>,
+    limits: Limits,
 }
 
 impl LayerNetwork {
@@ -60,25 +64,91 @@ impl LayerNetwork {
             place,
             tag: tag.to_owned(),
             networks: layer.networks.clone(),
+            limits: limits::of_layer(layer, tag),
         };
         if matches!(this.place, Place::Machine) && !layer.networks.is_empty() {
             prepare_machine()?;
         }
-        let existing = this.interfaces().await?;
-        let batch = plan::converge(layer, tag, &existing);
-        let inside = this.place.namespaces();
-        program::ip_batch(inside, &batch, "make the bridges of the layer").await?;
-        if !layer.networks.is_empty() {
-            let rules = plan::plan(layer, tag, &[]).nft;
-            program::nft(inside, &rules, "set the packet rules of the layer").await?;
-            if matches!(this.place, Place::Machine) {
-                others::pass_by(inside).await;
-            }
-        }
+        // Rules go by names, so it does not matter which is there first.
+        tokio::try_join!(this.bridges(layer), this.rules(layer), this.limit_senders())?;
         for network in &this.networks {
             this.quiet(&bridge_name(tag, &network.name));
         }
         Ok(this)
+    }
+
+    async fn bridges(&self, layer: &Layer) -> Result<(), NetworkError> {
+        let existing = self.interfaces().await?;
+        let batch = plan::converge(layer, &self.tag, &existing);
+        program::ip_batch(self.namespaces(), &batch, "make the bridges of the layer").await?;
+        let ours = plan::tap_alias(&self.tag, "", "");
+        let ours = ours.trim_end_matches(':');
+        let ports = existing.iter().filter(|port| port.alias.starts_with(ours));
+        let (limited, others): (Vec<_>, Vec<_>) = ports.partition(|port| port.is_limited);
+        let wanted = others
+            .into_iter()
+            .filter(|port| self.is_limited(&port.name));
+        let ports: Vec<&str> = limited
+            .into_iter()
+            .chain(wanted)
+            .map(|port| port.name.as_str())
+            .collect();
+        self.set_rates(&ports).await
+    }
+
+    /// Whether the lab file says how much a port lets through.
+    fn is_limited(&self, port: &str) -> bool {
+        self.limits
+            .get(port)
+            .is_some_and(|limit| limit.rate.is_some())
+    }
+
+    /// Has a new port let no more through to its node than the lab file says.
+    pub(crate) async fn limit_receiver(&self, port: &str) -> Result<(), NetworkError> {
+        match self.is_limited(port) {
+            true => self.set_rates(&[port]).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn set_rates(&self, ports: &[&str]) -> Result<(), NetworkError> {
+        if ports.is_empty() {
+            return Ok(());
+        }
+        let program = ("tc", "iproute2");
+        let inside = self.namespaces();
+        let show = ["-json", "qdisc", "show"];
+        let found = program::run(inside, program, &show, "", "list the rates of the ports").await?;
+        let batch = limits::converge(ports.iter().copied(), &self.limits, &limits::rates(&found));
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let action = "limit the rate of an endpoint";
+        let set = program::run(inside, program, &["-batch", "-"], &batch, action).await;
+        set.map(drop).map_err(limit_refused)
+    }
+
+    /// Has ports take no more from their nodes than the lab file says.
+    async fn limit_senders(&self) -> Result<(), NetworkError> {
+        let script = limits::rules(&self.tag, &self.limits);
+        let set = program::nft(self.namespaces(), &script, "limit the rate of endpoints").await;
+        match set {
+            // A kernel that has no such rules has none of ours.
+            Err(_) if self.limits.is_empty() => Ok(()),
+            set => set.map_err(limit_refused),
+        }
+    }
+
+    async fn rules(&self, layer: &Layer) -> Result<(), NetworkError> {
+        if layer.networks.is_empty() {
+            return Ok(());
+        }
+        let (inside, rules) = (self.namespaces(), plan::plan(layer, &self.tag, &[]).nft);
+        program::nft(inside, &rules, "set the packet rules of the layer").await?;
+        if matches!(self.place, Place::Machine) {
+            others::pass_by(inside).await;
+        }
+        Ok(())
     }
 
     /// Makes the tap of an endpoint, a port of its network's bridge, and gives
@@ -101,6 +171,7 @@ impl LayerNetwork {
             .await
             .map_err(|error| tun_refused(&tap, error))?;
         self.quiet(&tap);
+        self.limit_receiver(&tap).await?;
         Ok(tap)
     }
 
@@ -128,7 +199,12 @@ impl LayerNetwork {
             &script,
             "remove the packet rules of the layer",
         )
-        .await
+        .await?;
+        let none = Self {
+            limits: Limits::new(),
+            ..self.clone()
+        };
+        none.limit_senders().await
     }
 
     async fn remove(&self, alias: &str, action: &str) -> Result<(), NetworkError> {
@@ -180,6 +256,24 @@ impl LayerNetwork {
     }
 }
 
+/// Whether there is an interface in the network of a process. Read from the kernel
+/// (proc_pid_net(5)): a program that lists them costs as much as one that makes them.
+pub(crate) fn process_has(process: u32, interface: &str) -> bool {
+    let table = fs::read_to_string(format!("/proc/{process}/net/dev")).unwrap_or_default();
+    let mut names = table.lines().filter_map(|line| line.split_once(':'));
+    names.any(|(name, _)| name.trim() == interface)
+}
+
+/// Whether the network of a process leads out by an interface: the default route of IPv4.
+pub(crate) fn process_leads_out_by(process: u32, interface: &str) -> bool {
+    const EVERYWHERE: &str = "00000000";
+    let table = fs::read_to_string(format!("/proc/{process}/net/route")).unwrap_or_default();
+    table.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(interface) && words.next() == Some(EVERYWHERE)
+    })
+}
+
 /// The interfaces of a place.
 pub(crate) async fn interfaces(place: Option<&Namespaces>) -> Result<Vec<Interface>, NetworkError> {
     // Only with `-d` are aliases told.
@@ -222,6 +316,7 @@ fn interface(value: &serde_json::Value) -> Option<Interface> {
         mtu: value.get("mtu")?.as_u64()?,
         master: text("master"),
         up: list("flags").any(|flag| flag == "UP"),
+        is_limited: text("qdisc").is_some_and(|kind| kind == "tbf"),
         addresses: list("addr_info").filter_map(address).collect(),
     })
 }
@@ -240,6 +335,14 @@ fn prepare_machine() -> Result<(), NetworkError> {
         return Ok(());
     }
     fs::write(path, "1").map_err(NetworkError::io(format!("write {path}")))
+}
+
+/// The kernel has no token buckets, or no rules for bridges.
+fn limit_refused(error: NetworkError) -> NetworkError {
+    match error {
+        NetworkError::Command { action, message } => NetworkError::LimitRefused { action, message },
+        error => error,
+    }
 }
 
 fn tun_refused(tap: &str, error: NetworkError) -> NetworkError {

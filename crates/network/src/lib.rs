@@ -11,6 +11,7 @@ mod error;
 mod gateway;
 mod hosts;
 mod layer;
+mod limits;
 mod namespace;
 mod others;
 mod plan;

@@ -59,6 +59,8 @@ pub(crate) struct Interface {
     pub mtu: u64,
     pub master: Option<String>,
     pub up: bool,
+    /// Whether a rate is set for what it lets through.
+    pub is_limited: bool,
     /// IPv4 addresses with prefix lengths.
     pub addresses: Vec<String>,
 }

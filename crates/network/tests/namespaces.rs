@@ -2,8 +2,8 @@
 //! rather than a libtest one, because it is also its own keeper: started as
 //! `namespaces __keeper ID` it becomes one while it is single-threaded.
 
-use nestlab_model::{Layer, Network, NetworkMode, NetworkName, NodeName};
-use nestlab_network::{Gateway, LabNamespace, LayerNetwork, Place};
+use nestlab_model::{BitRate, Layer, Mac, Network, NetworkMode, NetworkName, Node, NodeName};
+use nestlab_network::{Cable, Gateway, LabNamespace, LayerNetwork, NetworkError, Place};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc;
 use std::ffi::OsString;
@@ -29,6 +29,13 @@ fn main() {
                 .unwrap_or_default()
         };
         std::process::exit(i32::from(!probe(word(2), word(3).parse().ok())));
+    }
+    if arguments.get(1).is_some_and(|word| word == "__take") {
+        return take();
+    }
+    if arguments.get(1).is_some_and(|word| word == "__pour") {
+        let address = arguments[2].to_str().expect("an address is text");
+        return say_out(&pour(address).as_millis().to_string());
     }
     if arguments.get(1).is_some_and(|word| word == "--list") {
         return;
@@ -72,6 +79,40 @@ fn probe(address: &str, size: Option<usize>) -> bool {
     ask().unwrap_or(false)
 }
 
+/// What is sent to see how long it takes, in bytes.
+const LOAD: usize = 2_000_000;
+
+/// Takes in what three others pour, until there is no more.
+fn take() {
+    let listener = std::net::TcpListener::bind("0.0.0.0:9000").expect("the port is free");
+    for stream in listener.incoming().flatten() {
+        let _ = std::io::copy(&mut &stream, &mut std::io::sink());
+    }
+}
+
+/// Sends the load to an address; gives how long it took until all of it was taken.
+fn pour(address: &str) -> std::time::Duration {
+    let began = Instant::now();
+    let mut stream = loop {
+        match std::net::TcpStream::connect(address) {
+            Ok(stream) => break stream,
+            Err(error) if began.elapsed().as_secs() > 10 => panic!("{error}"),
+            Err(_) => std::thread::sleep(std::time::Duration::from_millis(20)),
+        }
+    };
+    let began = Instant::now();
+    stream.write_all(&vec![0; LOAD]).expect("it is taken");
+    stream
+        .shutdown(std::net::Shutdown::Write)
+        .expect("it is open");
+    let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    began.elapsed()
+}
+
+fn say_out(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -93,7 +134,7 @@ async fn all(who: &str) -> bool {
         )*};
     }
     run! { nodes_talk_and_networks_are_apart two_labs_share_a_subnet a_dead_keeper_is_replaced
-    the_way_out_hides_this_machines_loopback up_converges }
+    the_way_out_hides_this_machines_loopback up_converges rates_hold }
     failed
 }
 
@@ -421,6 +462,109 @@ async fn up_converges(id: &str) -> Outcome {
     assert!(!must(lab.namespaces(), "ip -br link").await?.contains("nb-"));
     assert_eq!(must(lab.namespaces(), "nft list tables").await?, "");
     drop((up, place));
+    end(lab, id).await
+}
+
+/// A node of a layer that is nothing but its endpoint.
+fn node(name: &str, address: &str, rate: Option<&str>) -> Result<Node, Box<dyn std::error::Error>> {
+    let endpoint = serde_json::json!({
+        "network": "mesh", "address": address, "mac": Mac::derive(&[name]),
+        "rate": rate.map(|rate| rate.parse::<BitRate>()).transpose()?, "priority": 6,
+    });
+    let plain = serde_json::json!({
+        "name": name, "kind": "container", "image": "debian", "cpus": 1, "memory": 1 << 26,
+        "disks": [], "boot": { "kernel": null, "initrd": null, "cmdline": null }, "accel": "auto",
+        "nested": false, "balloon": false, "endpoints": [endpoint], "ports": [], "depends_on": [],
+        "files": [], "env": {}, "provision": [], "inside": { "networks": [], "nodes": [] },
+    });
+    Ok(serde_json::from_value(plain)?)
+}
+
+/// A container's stand-in is a process with a network of its own.
+async fn rates_hold(id: &str) -> Outcome {
+    let lab = LabNamespace::create(keeper_command(id)).await?;
+    let place = Place::Lab(lab.namespaces().clone());
+    let mut layer = layer(vec![network(
+        "mesh",
+        "10.10.10.0/24",
+        NetworkMode::Nat,
+        1400,
+    )]);
+    layer.nodes = vec![node("slow", "10.10.10.11/24", Some("8mbit"))?];
+    let network = match LayerNetwork::up(place.clone(), id, &layer).await {
+        Ok(network) => network,
+        Err(error @ NetworkError::LimitRefused { .. }) => {
+            say(&format!("  skipped: {error}"));
+            return end(lab, id).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let script = format!(
+        "exec unshare -n sh -c 'ip link set lo up; exec {} __take'",
+        exe()
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).kill_on_drop(true);
+    lab.namespaces().attach(&mut command);
+    let mut slow = command.spawn()?;
+    let process = slow.id().ok_or("it runs")?;
+    // It has its own network once `unshare` has become the shell.
+    while lab.namespaces().holds_network_of(process) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let (name, mesh) = (NodeName::new("slow")?, NetworkName::new("mesh")?);
+    let cable = Cable {
+        network: &mesh,
+        interface: "eth0",
+        mac: Mac::derive(&["slow"]),
+        address: "10.10.10.11/24".parse()?,
+        gateway: Some("10.10.10.1".parse()?),
+    };
+    network.plug(&name, &cable, process).await?;
+    let inside = Namespaces::network_of_process(process)?;
+    let mut sink = Command::new(exe());
+    sink.arg("__take").kill_on_drop(true);
+    lab.namespaces().attach(&mut sink);
+    let mut sink = sink.spawn()?;
+    let to = |address: &str| format!("{} __pour {address}:9000", exe());
+    let millis =
+        async |place: &Namespaces, address: &str| -> Result<u64, Box<dyn std::error::Error>> {
+            Ok(must(place, &to(address)).await?.trim().parse()?)
+        };
+
+    // 2 MB at 1 MB/s, less what may go at once: to it little, from it a second's worth.
+    let received = millis(lab.namespaces(), "10.10.10.11").await?;
+    let sent = millis(&inside, "10.10.10.1").await?;
+    say(&format!(
+        "  limited: {received} ms to it, {sent} ms from it"
+    ));
+    assert!(received > 1200 && sent > 600, "{received} {sent}");
+
+    // Another rate, and none, while it runs.
+    layer.nodes = vec![node("slow", "10.10.10.11/24", Some("16mbit"))?];
+    LayerNetwork::up(place.clone(), id, &layer).await?;
+    let faster = millis(lab.namespaces(), "10.10.10.11").await?;
+    assert!(faster > 600 && faster < received, "{faster}");
+    layer.nodes[0].endpoints[0].rate = None;
+    layer.nodes[0].endpoints[0].priority = None;
+    LayerNetwork::up(place.clone(), id, &layer).await?;
+    let (received, sent) = (
+        millis(lab.namespaces(), "10.10.10.11").await?,
+        millis(&inside, "10.10.10.1").await?,
+    );
+    say(&format!(
+        "  not limited: {received} ms to it, {sent} ms from it"
+    ));
+    assert!(received < 600 && sent < 600, "{received} {sent}");
+    assert!(
+        !must(lab.namespaces(), "nft list tables")
+            .await?
+            .contains("bridge")
+    );
+
+    slow.kill().await?;
+    sink.kill().await?;
+    drop((network, place, inside));
     end(lab, id).await
 }
 

@@ -134,7 +134,7 @@ fn is_device(path: &Path) -> bool {
 mod tests {
     use super::*;
     use nestlab_backend::{Disk, DiskFormat, Lower, Start};
-    use nestlab_model::{Accelerator, ByteSize, Volume};
+    use nestlab_model::{Accelerator, ByteSize, IoLimits, Volume};
 
     fn spec(path: &str) -> MachineSpec {
         MachineSpec {
@@ -154,6 +154,7 @@ mod tests {
                 hostname: "box".into(),
                 ids: None,
                 pids: 100,
+                io: IoLimits::default(),
                 devices: vec!["/dev/kvm".into()],
                 capabilities: vec!["SYS_PTRACE".into()],
                 volumes: vec![Volume {

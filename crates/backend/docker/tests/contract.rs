@@ -8,7 +8,7 @@ use nestlab_backend::contract::{self, ContractWorld};
 use nestlab_backend::{Backend, BootSpec, ContainerSpec, Lower, MachineSpec, Start, Support};
 use nestlab_backend_docker::Docker;
 use nestlab_e2e::Dockerd;
-use nestlab_model::{Accelerator, ByteSize};
+use nestlab_model::{Accelerator, ByteSize, IoLimits};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -56,6 +56,7 @@ impl ContractWorld for World {
                 hostname: name.to_owned(),
                 ids: None,
                 pids: 64,
+                io: IoLimits::default(),
                 devices: Vec::new(),
                 capabilities: Vec::new(),
                 volumes: Vec::new(),

@@ -1,5 +1,6 @@
 //! What a container is, as the OCI runtime specification says it. Pure.
 
+use crate::disk::Throttle;
 use crate::stage::{self, Part};
 use nestlab_backend::{ContainerSpec, Ids, MachineSpec};
 use serde_json::{Value, json};
@@ -140,6 +141,7 @@ pub(crate) fn config(
     spec: &MachineSpec,
     container: &ContainerSpec,
     powers: Powers,
+    throttle: Option<Throttle>,
     stage: &Path,
 ) -> Value {
     let capabilities = capabilities(container);
@@ -182,6 +184,9 @@ pub(crate) fn config(
     if powers.limits {
         linux["cgroupsPath"] = json!(cgroup(spec));
         linux["resources"] = resources(spec, container);
+        if let Some(throttle) = throttle {
+            linux["resources"]["blockIO"] = throttle.told();
+        }
     }
     config
 }
@@ -356,7 +361,7 @@ pub(crate) fn trial(root: &Path, program: &Path, powers: Powers) -> Value {
 mod tests {
     use super::*;
     use nestlab_backend::{Lower, Start};
-    use nestlab_model::{Accelerator, ByteSize, Volume};
+    use nestlab_model::{Accelerator, ByteSize, IoLimits, Volume};
 
     fn spec() -> MachineSpec {
         MachineSpec {
@@ -386,6 +391,7 @@ mod tests {
                     target: "/srv".into(),
                     read_only: true,
                 }],
+                io: IoLimits::default(),
                 holds_layer: false,
             })),
             disks: Vec::new(),
@@ -400,6 +406,7 @@ mod tests {
             &spec,
             spec.boot.container().unwrap(),
             powers,
+            None,
             Path::new("/mnt"),
         )
     }

@@ -10,6 +10,8 @@
 //! first program: nothing that it does to its files can lead us elsewhere.
 
 mod config;
+mod copy;
+mod disk;
 mod machine;
 mod runtime;
 mod stage;
@@ -96,6 +98,14 @@ impl Backend for Oci {
                 version: None,
                 accelerators: vec![finding(false, why, Some(HINT.to_owned()))],
             },
+        }
+    }
+
+    fn recall(&self, support: &Support) {
+        let version = support.version.as_deref().unwrap_or_default();
+        if let Some(runtime) = runtime::recalled(version) {
+            // Another that has been chosen here meanwhile is as good.
+            let _ = self.runtime.set(runtime);
         }
     }
 

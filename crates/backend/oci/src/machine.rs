@@ -1,6 +1,7 @@
 //! A running container: started by us, or found again.
 
 use crate::config::{self, Powers};
+use crate::disk::Throttle;
 use crate::runtime::{Handle, Runtime, last_words};
 use crate::stage::{self, Stage};
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use nestlab_sys::group::Group;
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc::arguments;
 use nestlab_sys::process::{Pidfd, ProcessId, Signal, detach, hand_down};
+use serde_json::Value;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -58,13 +60,13 @@ pub(crate) async fn start(
         run_dir,
         succeeded: false,
     };
-    let powers = powers(place);
-    write_down(spec, container, runtime, powers).map_err(BackendError::io(format!(
+    make_private(&container.folder).map_err(BackendError::io("make the container's folder"))?;
+    let config = configuration(spec, container, powers(place))?;
+    write_down(spec, container, runtime, &config).map_err(BackendError::io(format!(
         "write the container's files to {}",
         run_dir.display()
     )))?;
-    create(spec, own_program, place).await?;
-    attempt.handle.tell(&["start"], place).await?;
+    run(spec, own_program, place).await?;
     let pid = fs::read_to_string(run_dir.join(PID)).unwrap_or_default();
     let process = pid.trim().parse().map_err(std::io::Error::other);
     let process = process.and_then(ProcessId::of);
@@ -129,20 +131,36 @@ impl Drop for Attempt<'_> {
     }
 }
 
+/// What the container will be; else what of it is not to be had here.
+fn configuration(
+    spec: &MachineSpec,
+    container: &ContainerSpec,
+    powers: Powers,
+) -> Result<Value, BackendError> {
+    let folder = stage::folder().map_err(BackendError::io("find a place for the stage"))?;
+    let limits = Some(container.io).filter(|limits| !limits.is_empty());
+    let throttle = limits.map(|limits| match powers.limits {
+        true => Throttle::of(&container.folder, limits),
+        false => Err("only root has control groups to limit with".into()),
+    });
+    let throttle = throttle
+        .transpose()
+        .map_err(|message| BackendError::Missing { key: "io", message })?;
+    Ok(config::config(spec, container, powers, throttle, folder))
+}
+
 /// Writes all that the stage and the runtime read.
 fn write_down(
     spec: &MachineSpec,
     container: &ContainerSpec,
     runtime: &Runtime,
-    powers: Powers,
+    config: &Value,
 ) -> std::io::Result<()> {
     let run_dir = &spec.run_dir;
     let bundle = run_dir.join(BUNDLE);
     make_private(run_dir)?;
     make_private(&bundle)?;
-    make_private(&container.folder)?;
     let folder = stage::folder()?;
-    let config = config::config(spec, container, powers, folder);
     fs::write(bundle.join("config.json"), config.to_string())?;
     fs::write(
         run_dir.join(RUNTIME),
@@ -164,8 +182,8 @@ fn write_down(
     fs::write(run_dir.join(STAGE), text)
 }
 
-/// Sets the stage and has the runtime make the container on it.
-async fn create(
+/// Sets the stage and has the runtime make the container on it, and start it.
+async fn run(
     spec: &MachineSpec,
     own_program: &Path,
     place: Option<&Namespaces>,
@@ -194,7 +212,7 @@ async fn create(
     match tokio::time::timeout(START, child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(_)) => Err(BackendError::Refused {
-            command: "create".into(),
+            command: "run".into(),
             message: words(run_dir),
         }),
         Ok(Err(error)) => Err(BackendError::io("wait for the runtime")(error)),
@@ -273,7 +291,7 @@ async fn forget(record: &MachineRecord) -> Result<(), BackendError> {
     if let Ok(program) = fs::read_to_string(run_dir.join(RUNTIME)) {
         let handle = handle(&record.spec, program.into());
         if handle.state.join(&handle.id).exists() {
-            handle.tell(&["delete", "--force"], None).await?;
+            handle.tell(&["delete", "--force"]).await?;
         }
     }
     clear(run_dir)

@@ -45,6 +45,16 @@ pub(crate) fn installed() -> Vec<PathBuf> {
     NAMES.iter().filter_map(file).collect()
 }
 
+/// The runtime that was chosen before, by its version as told then.
+pub(crate) fn recalled(version: &str) -> Option<Runtime> {
+    let name = version.split_whitespace().next()?;
+    let program = installed().into_iter().find(|path| name_of(path) == name)?;
+    Some(Runtime {
+        program,
+        version: version.to_owned(),
+    })
+}
+
 /// The first runtime that runs a program in a container; else why none does.
 pub(crate) async fn choose(
     own_program: &Path,
@@ -153,27 +163,25 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// Has the runtime do something with the container.
-    pub async fn tell(
-        &self,
-        words: &[&str],
-        place: Option<&Namespaces>,
-    ) -> Result<(), BackendError> {
+    pub async fn tell(&self, words: &[&str]) -> Result<(), BackendError> {
         let mut command = command(&self.program, &self.state);
         command.args(words).arg(&self.id);
-        let told = finish(&mut command, place).await;
+        let told = finish(&mut command, None).await;
         told.map(drop).map_err(|message| BackendError::Refused {
             command: format!("{} {}", name_of(&self.program), words.join(" ")),
             message,
         })
     }
 
-    /// What makes the container of a bundle, once its stage is set.
+    /// What makes the container of a bundle and has its first program run, once its stage
+    /// is set. `create` and `start` would be two programs where this is one.
     pub fn creation(&self, bundle: &Path, pid_file: &Path) -> Vec<std::ffi::OsString> {
-        let words: [&OsStr; 11] = [
+        let words: [&OsStr; 12] = [
             self.program.as_os_str(),
             "--root".as_ref(),
             self.state.as_os_str(),
-            "create".as_ref(),
+            "run".as_ref(),
+            "--detach".as_ref(),
             "--bundle".as_ref(),
             bundle.as_os_str(),
             "--pid-file".as_ref(),

@@ -6,6 +6,7 @@
 //! All parts lie in a tmpfs over a folder that everybody may enter: root of a container is
 //! an ordinary user outside, and could not go through folders that are ours alone.
 
+use crate::copy;
 use nestlab_backend::{Lower, Volume};
 use nestlab_sys::detached::{Detached, Ids};
 use nestlab_sys::mount;
@@ -211,12 +212,25 @@ impl Stage {
                 _ => chown(&path, owner, owner).map(|()| path),
             }
         };
+        let copied = upper.join(copy::FOLDER);
+        if copied.exists() {
+            return did("mount the copied root", mount::bind(&copied, &root));
+        }
+        let lower = Part::Lower.on(&self.folder);
         let overlaid = own("upper").and_then(|changes| {
             let work = own("work")?;
-            let lower = Part::Lower.on(&self.folder);
-            mount::overlay(&lower, &changes, &work, &root, self.ids.is_none())
+            let mounted = mount::overlay(&lower, &changes, &work, &root, self.ids.is_none());
+            // What has been written over an overlay is of no use without one.
+            match is_empty(&changes)? {
+                true => Ok(mounted.is_ok()),
+                false => mounted.map(|()| true),
+            }
         });
-        did("mount the root", overlaid)
+        if did("mount the root", overlaid)? {
+            return Ok(());
+        }
+        did("copy the root", copy::root(&lower, &upper))?;
+        did("mount the copied root", mount::bind(&copied, &root))
     }
 }
 
@@ -242,6 +256,10 @@ enum Taken {
 
 /// The bits of a mode that tell the kind of file (inode(7)).
 const S_IFMT: u32 = 0o170_000;
+
+fn is_empty(folder: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(folder)?.next().is_none())
+}
 
 fn mount_point(at: &Path, folder: bool) -> io::Result<()> {
     match folder {

@@ -6,7 +6,7 @@
 use nestlab_backend::contract::{self, ContractWorld};
 use nestlab_backend::{Backend, BootSpec, ContainerSpec, Ids, Lower, MachineSpec, Start, Support};
 use nestlab_backend_oci::Oci;
-use nestlab_model::{Accelerator, ByteSize};
+use nestlab_model::{Accelerator, ByteSize, IoLimits};
 use std::path::{Path, PathBuf};
 
 /// A container's root and kit: folders with the first program and nothing else.
@@ -59,6 +59,7 @@ impl ContractWorld for World {
                 devices: Vec::new(),
                 capabilities: Vec::new(),
                 volumes: Vec::new(),
+                io: IoLimits::default(),
                 holds_layer: false,
             })),
             disks: Vec::new(),
@@ -97,6 +98,27 @@ fn the_contract_is_kept() {
         }
         contract::of_what_runs(&backend, &world).await;
     });
+}
+
+/// A folder on an overlay, where no other overlay can be: roots are copied there.
+#[test]
+fn the_contract_is_kept_with_copied_roots() {
+    if World::new().is_none() || !nestlab_sys::users::has_all_ids() {
+        eprintln!("SKIPPED: NESTLAB_TEST_PROGRAM is not set, or we are not root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["lower", "upper", "work", "over"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let script = "cd \"$1\" && mount -t overlay o -o lowerdir=lower,upperdir=upper,workdir=work over \
+        && TMPDIR=$1/over exec \"$2\" --exact the_contract_is_kept";
+    let status = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .status();
+    assert!(status.unwrap().success());
 }
 
 #[test]

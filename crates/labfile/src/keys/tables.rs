@@ -2,7 +2,7 @@
 
 use super::Shape::{
     Address, Bool, Choice, Digest, Duration, Either, Integer, List, Map, Mode, Name, Path, Port,
-    Size, Subnet, Target, Text, Url,
+    Rate, Size, Subnet, Target, Text, Url,
 };
 use super::{Key, Object, Shape};
 use crate::limits::{MAX_COUNT, MAX_CPUS, MAX_MTU, MAX_PIDS, MIN_MTU};
@@ -237,6 +237,12 @@ pub(crate) static NODE: Object = Object {
             "Of a container: the most processes and threads at a time.",
         ),
         key(
+            "io",
+            Shape::Object(&IO),
+            "",
+            "Of a container: how fast it may use the disk that its files lie on.",
+        ),
+        key(
             "networks",
             Either(&[List(&Text), Map("NAME", &Shape::Object(&ENDPOINT))]),
             "`[default]`",
@@ -304,12 +310,38 @@ pub(crate) static NODE: Object = Object {
 pub(crate) static ENDPOINT: Object = Object {
     name: "endpoint",
     doc: "A node's attachment to a network.",
-    keys: &[key(
-        "ip",
-        Address,
-        "the next free one from .11 on",
-        "Its address on that network.",
-    )],
+    keys: &[
+        key(
+            "ip",
+            Address,
+            "the next free one from .11 on",
+            "Its address on that network.",
+        ),
+        key(
+            "rate",
+            Rate,
+            "",
+            "The most that it receives, and the most that it sends, in a second. A running node takes \
+             another one up at the next `up`.",
+        ),
+        key(
+            "priority",
+            Integer(0, 7),
+            "0",
+            "What it sends goes before what others send to an endpoint with a `rate` (6 and 7), or \
+             after it (1, 2, 3 and 5).",
+        ),
+    ],
+};
+
+pub(crate) static IO: Object = Object {
+    name: "disk limits",
+    doc: "The most that a container reads and writes in a second, of the disk that its files lie on. \
+          Control groups of version 1 do not count what is written by way of the page cache.",
+    keys: &[
+        key("read", Size, "", "What it reads in a second."),
+        key("write", Size, "", "What it writes in a second."),
+    ],
 };
 
 pub(crate) static DEPENDENCY: Object = Object {

@@ -3,11 +3,12 @@
 use super::paths::resolve;
 use super::{Resolver, Site, Unit};
 use crate::fields::Fields;
+use crate::keys::IO;
 use crate::limits::MAX_PIDS;
 use crate::report::Problem;
 use crate::template::Scope;
 use crate::yaml::Tree;
-use nestlab_model::{ContainerOptions, NodeKind, NodeName, Volume};
+use nestlab_model::{ByteSize, ContainerOptions, IoLimits, NodeKind, NodeName, Volume};
 use std::path::Path;
 
 /// Keys that speak of hardware, which a container has none of.
@@ -24,11 +25,15 @@ const OF_MACHINES: [&str; 10] = [
     "nested",
 ];
 
-const OF_CONTAINERS: [&str; 4] = ["cap_add", "devices", "pids_limit", "volumes"];
+const OF_CONTAINERS: [&str; 5] = ["cap_add", "devices", "io", "pids_limit", "volumes"];
+
+/// A page in a second.
+const LEAST_IO: ByteSize = ByteSize::bytes(4096);
 
 /// What can realise each kind of node.
 const FOR_MACHINES: [&str; 1] = ["qemu"];
-const FOR_CONTAINERS: [&str; 2] = ["docker", "oci"];
+const FOR_CONTAINERS: [&str; 2] = [DOCKER, "oci"];
+const DOCKER: &str = "docker";
 
 impl Resolver<'_> {
     /// What realises a node. Keys that have no meaning for it are noted as wrong.
@@ -85,6 +90,13 @@ impl Resolver<'_> {
             let label = format!("one of: {}", own.join(", "));
             self.report.add(problem.label(label).hint(hint));
         }
+        if name == DOCKER && fields.get("io").is_some() {
+            let message =
+                format!("Backend `{name}` does not limit how fast its containers read and write");
+            let problem = Problem::error("exclusive-keys", fields.key_mark("io"), message);
+            self.report
+                .add(problem.hint("leave `io` out, or `backend`"));
+        }
         Some(name)
     }
 
@@ -118,6 +130,30 @@ impl Resolver<'_> {
                 capability,
             ),
             volumes: self.volumes(unit, fields, site),
+            io: self.io(fields, scope),
+        }
+    }
+
+    fn io(&mut self, fields: &Fields<'_>, scope: &Scope) -> IoLimits {
+        let Some(tree) = fields.get("io") else {
+            return IoLimits::default();
+        };
+        let mark = fields.key_mark("io");
+        let Some(fields) = Fields::read(tree, &IO, mark, &mut self.report) else {
+            return IoLimits::default();
+        };
+        let mut limit = |key: &str| {
+            let tree = fields.get(key)?;
+            let expected = "a size of at least `4KiB`, such as `10MiB`";
+            let mut reader = self.reader(scope);
+            reader.parse(tree, key, expected, |text| match text.parse::<ByteSize>() {
+                Ok(size) if size < LEAST_IO => Err("nothing would go on with so little".to_owned()),
+                read => read.map_err(|error| error.to_string()),
+            })
+        };
+        IoLimits {
+            read: limit("read"),
+            write: limit("write"),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::keys::ENDPOINT;
 use crate::report::{Mark, Problem, did_you_mean, list};
 use crate::yaml::{Tree, Value};
 use ipnet::{IpNet, Ipv4Net};
-use nestlab_model::{Endpoint, Mac, NodePath};
+use nestlab_model::{BitRate, Endpoint, Mac, NodePath};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The first automatic address of a subnet that is large enough.
@@ -20,6 +20,14 @@ pub(super) struct Wanted {
     draft: usize,
     address: Address,
     mark: Mark,
+    speed: Speed,
+}
+
+/// What an endpoint says of its speed.
+#[derive(Clone, Copy, Default)]
+struct Speed {
+    rate: Option<BitRate>,
+    priority: Option<u8>,
 }
 
 #[derive(Clone, Copy)]
@@ -68,11 +76,15 @@ impl Resolver<'_> {
             }
             Some(Value::Map(entries)) => {
                 for entry in entries {
-                    let (address, mark) = self.address(&entry.value, entry.key_mark, member);
+                    let fields =
+                        Fields::read(&entry.value, &ENDPOINT, entry.key_mark, &mut self.report);
+                    let (address, mark) = self.address(fields.as_ref(), entry.key_mark, member);
                     let before = wanted.len();
                     self.attach(&entry.key, entry.key_mark, address, drafts, &mut wanted);
                     if let Some(new) = wanted.get_mut(before) {
                         new.mark = mark;
+                        new.speed = fields
+                            .map_or_else(Speed::default, |fields| self.speed(&fields, member));
                         self.take(new, member, drafts);
                     }
                 }
@@ -117,11 +129,29 @@ impl Resolver<'_> {
             draft,
             address,
             mark,
+            speed: Speed::default(),
         });
     }
 
-    fn address(&mut self, tree: &Tree, mark: Mark, member: &Member) -> (Address, Mark) {
-        let Some(fields) = Fields::read(tree, &ENDPOINT, mark, &mut self.report) else {
+    fn speed(&mut self, fields: &Fields<'_>, member: &Member) -> Speed {
+        let mut reader = self.reader(&member.scope);
+        let rate = fields.get("rate");
+        let rate = rate.and_then(|tree| reader.parsed(tree, "rate", "a rate such as `10mbit`"));
+        let priority = fields.get("priority");
+        let priority = priority.and_then(|tree| reader.integer(tree, "priority", 0, 7));
+        Speed {
+            rate,
+            priority: priority.and_then(|priority| u8::try_from(priority).ok()),
+        }
+    }
+
+    fn address(
+        &mut self,
+        fields: Option<&Fields<'_>>,
+        mark: Mark,
+        member: &Member,
+    ) -> (Address, Mark) {
+        let Some(fields) = fields else {
             return (Address::Wrong, mark);
         };
         let Some(tree) = fields.get("ip") else {
@@ -244,6 +274,8 @@ impl Resolver<'_> {
                 network: draft.name.clone(),
                 address: IpNet::V4(net),
                 mac: Mac::derive(&[&path.to_string(), draft.name.as_str()]),
+                rate: wanted.speed.rate,
+                priority: wanted.speed.priority.filter(|priority| *priority > 0),
             });
         }
         endpoints
