@@ -175,6 +175,40 @@ fn a_mirror_stands_in_for_a_publisher() {
 }
 
 #[test]
+fn an_image_is_made_over_another() {
+    let world = World::new();
+    let lab = world.lab(
+        "over",
+        "name: over\nimages:\n  \
+         own:\n    recipe:\n      from: debian\n      \
+         files: [{ content: mine, target: /srv/deep/file, mode: '0640' }]\n      commands:\n        \
+         - cat /srv/deep/file >/srv/made; chown 33:34 /srv/made; test -e /proc/1/stat; echo >/dev/null\n        \
+         - grep -q . /etc/resolv.conf\n  \
+         again: { recipe: { from: own, commands: ['chmod 4711 /srv/made', 'echo x >/srv/second'] } }\n\
+         nodes:\n  box: { kind: container, image: again, memory: 64MiB }\n",
+    );
+    let look = "cat /srv/made /srv/second; stat -c %a:%u:%g /srv/made /srv/deep/file /usr/bin/su; ls /dev/shm";
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(
+        world.inside(&lab, "box", look),
+        "minex\n4711:33:34\n640:0:0\n4755:0:0"
+    );
+    world.run(&lab, &["destroy", "--yes"]).ok();
+
+    // What does not work is told, and leaves nothing half-made.
+    let text = std::fs::read_to_string(lab.join("nestlab.yaml")).unwrap();
+    let bad = text.replace("echo x >/srv/second", "echo no such luck >&2; false");
+    std::fs::write(lab.join("nestlab.yaml"), bad).unwrap();
+    let told = world.run(&lab, &["image", "build", "again"]).exits_with(1);
+    told.complains("no such luck");
+    std::fs::write(lab.join("nestlab.yaml"), &text).unwrap();
+    for name in ["own", "again"] {
+        world.run(&lab, &["image", "rm", name]).ok();
+    }
+    world.is_empty();
+}
+
+#[test]
 fn images_are_carried_by_hand() {
     let mut world = World::new();
     world.keep_images_in(world.path().join("store"));

@@ -8,6 +8,7 @@
 mod apt;
 mod builder;
 mod cpio;
+mod derived;
 mod digest;
 mod error;
 mod foreign;

@@ -105,6 +105,15 @@ async fn pack(tree: &Path, disk: &Path, bytes: u64) -> Result<(), ImageError> {
         .await
 }
 
+/// Puts what an archive holds over the files of an image, as a layer of its own.
+pub(crate) fn put(archive: &Path, tree: &Path) -> io::Result<()> {
+    layer::apply(
+        File::open(archive)?,
+        &Root::open(tree)?,
+        &mut LIMITS.clone(),
+    )
+}
+
 /// Unpacks all layers, the lowest first; gives the bytes of their files.
 fn unpack(image: &Path, to: &Path) -> io::Result<u64> {
     let members = Members::of(image)?;

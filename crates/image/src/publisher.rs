@@ -27,6 +27,7 @@ impl Store {
                 self.pin_by_checksums(url, checksums, progress).await
             }
             ImageSpec::OciTag { reference } => registry::digest_of(reference, progress).await,
+            ImageSpec::Derived(derived) => Box::pin(self.pin(&derived.base, progress)).await,
             ImageSpec::Recipe(_)
             | ImageSpec::File { .. }
             | ImageSpec::Url { .. }

@@ -21,12 +21,18 @@ pub(crate) fn digest(recipe: &Recipe) -> Result<Digest, ImageError> {
     let mut hasher = Sha256::new();
     hasher.update(BUILDER);
     hasher.update(serde_json::to_vec(recipe).expect("recipes are plain data"));
-    for file in &recipe.files {
+    hash_files(&mut hasher, &recipe.files)?;
+    Ok(Digest(hasher.finalize().into()))
+}
+
+/// Adds what those of a recipe's files hold that lie on this machine.
+pub(crate) fn hash_files(hasher: &mut Sha256, files: &[RecipeFile]) -> Result<(), ImageError> {
+    for file in files {
         if let FileSource::Host(path) = &file.source {
-            hash_tree(&mut hasher, path)?;
+            hash_tree(hasher, path)?;
         }
     }
-    Ok(Digest(hasher.finalize().into()))
+    Ok(())
 }
 
 /// Adds the names and bytes of a file, or of everything below a folder.
@@ -68,7 +74,7 @@ pub(crate) async fn build(
     // folders above it are ours alone.
     open(0o666)?;
     let place = Workplace::new(scratch)?;
-    let files = stage_files(recipe, store, scratch, progress).await?;
+    let files = stage_files(&recipe.files, store, scratch, progress).await?;
 
     let mut command = mmdebstrap(recipe, "minbase", &place);
     command.arg("--format=null");
@@ -107,14 +113,14 @@ fn pack_hook(recipe: &Recipe) -> String {
 }
 
 /// Packs the recipe's own files, each as an archive that unpacks to its place.
-async fn stage_files(
-    recipe: &Recipe,
+pub(crate) async fn stage_files(
+    files: &[RecipeFile],
     store: &Store,
     scratch: &Path,
     progress: Progress<'_>,
 ) -> Result<Vec<PathBuf>, ImageError> {
     let mut staged = Vec::new();
-    for (number, file) in recipe.files.iter().enumerate() {
+    for (number, file) in files.iter().enumerate() {
         let path = scratch.join(format!("file-{number}.tar"));
         match &file.source {
             FileSource::Url { url, sha256 } => {
@@ -185,6 +191,8 @@ fn append(
     let mut header = tar::Header::new_gnu();
     header.set_size(bytes.len() as u64);
     header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
     archive.append_data(&mut header, target, bytes)
 }
 

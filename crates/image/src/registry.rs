@@ -118,7 +118,7 @@ fn files_in(folder: &Path) -> impl Iterator<Item = std::fs::DirEntry> {
 }
 
 fn bytes_in(folder: &Path) -> u64 {
-    let sizes = files_in(folder).filter_map(|file| Some(file.metadata().ok()?));
+    let sizes = files_in(folder).filter_map(|file| file.metadata().ok());
     sizes
         .filter(|file| file.is_file())
         .map(|file| file.len())

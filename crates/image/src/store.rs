@@ -12,7 +12,7 @@
 
 use crate::builder::Progress;
 use crate::workplace::{self, Scratch};
-use crate::{ImageError, digest, foreign, oci, recipe, registry, vagrant_box};
+use crate::{ImageError, derived, digest, foreign, oci, recipe, registry, vagrant_box};
 use nestlab_model::{ByteSize, Digest, ImageName, ImageSpec};
 use nestlab_sys::lock::FileLock;
 use serde::{Deserialize, Serialize};
@@ -210,6 +210,10 @@ impl Store {
     pub(crate) async fn digest_of(&self, spec: &ImageSpec) -> Result<Digest, ImageError> {
         match spec {
             ImageSpec::Recipe(recipe) => recipe::digest(recipe),
+            ImageSpec::Derived(derived) => {
+                let base = Box::pin(self.digest_of(&derived.base)).await?;
+                derived::digest(derived, &base)
+            }
             ImageSpec::File {
                 sha256: Some(digest),
                 ..
@@ -236,6 +240,11 @@ impl Store {
         match spec {
             ImageSpec::Recipe(recipe) => {
                 let made = recipe::build(name.as_str(), recipe, self, scratch, progress);
+                Ok(Made::here(made.await?))
+            }
+            ImageSpec::Derived(derived) => {
+                let base = Box::pin(self.ensure(&derived.from, &derived.base, progress)).await?;
+                let made = derived::build(name.as_str(), derived, &base, self, scratch, progress);
                 Ok(Made::here(made.await?))
             }
             ImageSpec::File { path, sha256 } => {

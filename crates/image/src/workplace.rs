@@ -119,22 +119,30 @@ fn is_held(folder: &File) -> bool {
     matches!(folder.try_lock(), Err(TryLockError::WouldBlock))
 }
 
-/// Removes a folder. What mmdebstrap leaves behind when it is killed belongs to
-/// our subordinate ids, and only their namespace can remove it.
+/// Who can remove what builds leave behind that are killed: it belongs to our subordinate
+/// ids, in folders of theirs (mmdebstrap's) or of our own.
+const REMOVERS: [&[&str]; 2] = [
+    &["mmdebstrap", "--unshare-helper", "rm", "-rf"],
+    &["unshare", "--map-root-user", "--map-auto", "rm", "-rf"],
+];
+
+/// Removes a folder.
 fn remove(path: &Path) {
-    if !path.exists() || std::fs::remove_dir_all(path).is_ok() {
-        return;
+    for remover in REMOVERS {
+        if !path.exists() || std::fs::remove_dir_all(path).is_ok() {
+            return;
+        }
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut command = Command::new(remover[0]);
+        command
+            .args(&remover[1..])
+            .args(entries.map(|entry| entry.path()));
+        let _ = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
     }
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let mut command = Command::new("mmdebstrap");
-    command
-        .args(["--unshare-helper", "rm", "-rf"])
-        .args(entries.map(|entry| entry.path()));
-    let _ = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
     let _ = std::fs::remove_dir_all(path);
 }
 

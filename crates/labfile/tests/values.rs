@@ -233,3 +233,29 @@ nodes:
     6:40-48 error[wrong-kind] `firmware` has a meaning for a virtual machine only ⟨not of this kind⟩ (leave it out, or drop `kind: container`)
     ");
 }
+
+#[test]
+fn recipes_begin_with_packages_or_with_another_image() {
+    let yaml = r#"name: t
+images:
+  early: { recipe: { from: late } }
+  none: { recipe: {} }
+  both: { recipe: { from: debian, suite: bookworm } }
+  more: { recipe: { from: debian, packages: [curl] } }
+  late: { recipe: { from: "docker://debian:12", commands: ["true"] } }
+nodes:
+  a: { image: late }
+"#;
+    insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
+3:28-32 error[unknown-image] Unknown image `late` ⟨neither above in `images:` nor built in⟩ (known images: `alpine-3.23`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
+4:11-17 error[missing-key] A recipe needs one of `suite`, `from` ⟨none of them is here⟩
+5:21-25 error[exclusive-keys] `from` and `suite` exclude each other ⟨expected one of `suite`, `from`⟩
+6:35-43 error[exclusive-keys] `packages` and `from` exclude each other (`commands` can install packages, if the other image has a way to)
+"#);
+    let sound = "name: t\nimages: { own: { recipe: { from: \"docker://debian:12\" } } }\n\
+                 nodes: { a: { image: own } }\n";
+    let lab = common::loaded(sound, &[]).lab.unwrap();
+    let base = lab.images.values().next().and_then(|own| own.unpinned());
+    let address = "docker://docker.io/library/debian:12";
+    assert_eq!(base.as_deref(), Some(address));
+}

@@ -78,6 +78,8 @@ impl From<Digest> for String {
 pub enum ImageSpec {
     /// Built here from Debian packages.
     Recipe(Recipe),
+    /// Another image, and what is put over it here.
+    Derived(Derived),
     /// A qcow2 or raw disk image in a file of this machine.
     File {
         /// An absolute path.
@@ -121,13 +123,20 @@ impl ImageSpec {
         match self {
             Self::Published { url, .. } => Some(url.clone()),
             Self::OciTag { reference } => Some(reference.address()),
+            Self::Derived(derived) => derived.base.unpinned(),
             Self::Recipe(_) | Self::File { .. } | Self::Url { .. } | Self::Oci { .. } => None,
         }
     }
 
     /// Whether it comes from elsewhere, by a network.
     pub fn is_fetched(&self) -> bool {
-        !matches!(self, Self::Recipe(_) | Self::File { .. })
+        match self {
+            Self::Recipe(_) | Self::File { .. } => false,
+            Self::Derived(derived) => derived.base.is_fetched(),
+            Self::Url { .. } | Self::Published { .. } | Self::Oci { .. } | Self::OciTag { .. } => {
+                true
+            }
+        }
     }
 
     /// The same, once it is known what is found at its address.
@@ -139,6 +148,10 @@ impl ImageSpec {
                 sha256: digest,
             },
             Self::OciTag { reference } => Self::Oci { reference, digest },
+            Self::Derived(derived) => Self::Derived(Derived {
+                base: Box::new(derived.base.pinned(digest)),
+                ..derived
+            }),
             known => known,
         }
     }
@@ -186,6 +199,21 @@ impl Recipe {
             size: ByteSize::gib(2),
         }
     }
+}
+
+/// Files and commands over another image, which has a root file system and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Derived {
+    /// What the other image is called.
+    pub from: ImageName,
+    /// How it comes to be.
+    pub base: Box<ImageSpec>,
+    /// Files added to it.
+    pub files: Vec<RecipeFile>,
+    /// Shell commands run in the root, in order, after the files.
+    pub commands: Vec<String>,
+    /// The size of the file system; that of the other image if none is given.
+    pub size: Option<ByteSize>,
 }
 
 /// A file that a recipe puts into the root.

@@ -25,7 +25,7 @@ pub use catalogue::catalogue;
 pub use changes::Changes;
 pub use event::{Event, EventKind, LogStream};
 pub use image::{
-    Digest, FileSource, ImageSpec, ParseDigestError, Recipe, RecipeFile, builtin_images,
+    Derived, Digest, FileSource, ImageSpec, ParseDigestError, Recipe, RecipeFile, builtin_images,
 };
 pub use lab::{
     Accelerator, AcceleratorChoice, Boot, ContainerOptions, Dependency, DependencyCondition,

@@ -274,7 +274,7 @@ mod tests {
         check("localhost:5000/a_b:X_-", "localhost-5000-a-b-x");
         check(
             &format!("r.x/{}:1.2", "a".repeat(99)),
-            &format!("r.{}.2", format!("{}-1", "a".repeat(61))),
+            &format!("r.{}-1.2", "a".repeat(61)),
         );
     }
 }

@@ -37,5 +37,5 @@ fn is_kept(name: &[u8]) -> bool {
         true => name.starts_with(kept),
         false => name == *kept,
     };
-    KEPT.iter().any(|kept| is(&kept)) && !name.starts_with(ORDERS)
+    KEPT.iter().any(is) && !name.starts_with(ORDERS)
 }

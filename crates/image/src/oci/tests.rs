@@ -559,6 +559,8 @@ struct Layout {
     members: Vec<(String, Vec<u8>)>,
 }
 
+type Pack = fn(&[u8]) -> Vec<u8>;
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -580,7 +582,7 @@ impl Layout {
         Self::packed(architecture, gzip)
     }
 
-    fn packed(architecture: &str, pack: fn(&[u8]) -> Vec<u8>) -> Self {
+    fn packed(architecture: &str, pack: Pack) -> Self {
         let mut this = Self {
             members: Vec::new(),
         };
@@ -645,7 +647,7 @@ const OWN: &str = if cfg!(target_arch = "x86_64") {
 
 #[test]
 fn a_layout_is_read_through_its_indexes() {
-    let packings: [fn(&[u8]) -> Vec<u8>; 3] = [gzip, zstd, <[u8]>::to_vec];
+    let packings: [Pack; 3] = [gzip, zstd, <[u8]>::to_vec];
     for pack in packings {
         let layout = Layout::packed(OWN, pack);
         for (unpacked, field) in [layout.unpack(), layout.unpack_from_folder()] {

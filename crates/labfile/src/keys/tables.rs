@@ -532,7 +532,7 @@ pub(crate) static IMAGE: Object = Object {
             "recipe",
             Shape::Object(&RECIPE),
             "",
-            "Built here from Debian packages.",
+            "Built here, from Debian packages or another image.",
         ),
         key(
             "path",
@@ -573,9 +573,18 @@ pub(crate) static IMAGE: Object = Object {
 
 pub(crate) static RECIPE: Object = Object {
     name: "recipe",
-    doc: "A root file system made of Debian packages.",
+    doc: "A root file system that is made here: of the packages of a `suite`, or `from` another \
+          image.",
     keys: &[
-        required("suite", Name, "The Debian suite, such as `bookworm`."),
+        key("suite", Name, "", "The Debian suite, such as `bookworm`."),
+        key(
+            "from",
+            Text,
+            "",
+            "Instead of `suite`, `packages`, `mirror` and `keyring`: another image with a root file \
+             system, which is a recipe or a container image. It stands above in `images:`, is \
+             built in, or is one in a registry, as `docker://debian:12`.",
+        ),
         key(
             "packages",
             List(&Text),
@@ -601,7 +610,12 @@ pub(crate) static RECIPE: Object = Object {
             "Debian's",
             "The keyring file that signs the mirror.",
         ),
-        key("size", Size, "2GiB", "The size of the file system."),
+        key(
+            "size",
+            Size,
+            "2GiB, or the other image's",
+            "The size of the file system.",
+        ),
     ],
 };
 

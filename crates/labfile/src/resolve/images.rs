@@ -9,25 +9,23 @@ use crate::report::{Problem, did_you_mean, list};
 use crate::template::Scope;
 use crate::yaml::Tree;
 use nestlab_model::{
-    ByteSize, Digest, FileSource, ImageName, ImageSpec, REGISTRY_SCHEME, Recipe, RecipeFile,
-    Reference,
+    ByteSize, Derived, Digest, FileSource, ImageName, ImageSpec, REGISTRY_SCHEME, Recipe,
+    RecipeFile, Reference,
 };
 use std::collections::BTreeMap;
 
 const WEB: &[&str] = &["http://", "https://"];
 
+/// Images by name; `None` for one that is wrong.
+type Defined = BTreeMap<ImageName, Option<ImageSpec>>;
+
 impl Resolver<'_> {
-    pub(super) fn image_definitions(
-        &mut self,
-        unit: &Unit,
-        tree: &Tree,
-        scope: &Scope,
-    ) -> BTreeMap<ImageName, Option<ImageSpec>> {
-        let mut images = BTreeMap::new();
+    pub(super) fn image_definitions(&mut self, unit: &Unit, tree: &Tree, scope: &Scope) -> Defined {
+        let mut images = Defined::new();
         for entry in self.reader(scope).map(tree, "images").unwrap_or_default() {
             let name = self.reader(scope).name(&entry.key, entry.key_mark, "image");
             let fields = Fields::read(&entry.value, &IMAGE, entry.key_mark, &mut self.report);
-            let spec = fields.and_then(|fields| self.image_spec(unit, &fields, scope));
+            let spec = fields.and_then(|fields| self.image_spec(unit, &fields, &images, scope));
             if let Some(name) = name {
                 images.insert(name, spec);
             }
@@ -35,7 +33,14 @@ impl Resolver<'_> {
         images
     }
 
-    fn image_spec(&mut self, unit: &Unit, fields: &Fields<'_>, scope: &Scope) -> Option<ImageSpec> {
+    /// `above` are the images that stand before it.
+    fn image_spec(
+        &mut self,
+        unit: &Unit,
+        fields: &Fields<'_>,
+        above: &Defined,
+        scope: &Scope,
+    ) -> Option<ImageSpec> {
         let written = fields.get("sha256");
         let digest = written.and_then(|tree| self.digest(tree, scope));
         let sound = written.is_none() || digest.is_some();
@@ -43,7 +48,10 @@ impl Resolver<'_> {
             "recipe" => {
                 let mark = fields.key_mark("recipe");
                 let recipe = Fields::read(fields.get("recipe")?, &RECIPE, mark, &mut self.report)?;
-                self.recipe(unit, &recipe, scope).map(ImageSpec::Recipe)
+                match recipe.one_of(&["suite", "from"], &mut self.report)? {
+                    "from" => self.derived(unit, &recipe, above, scope),
+                    _ => self.recipe(unit, &recipe, scope).map(ImageSpec::Recipe),
+                }
             }
             "path" => {
                 let path = self.existing(unit, fields.get("path")?, "path", scope, Want::Image)?;
@@ -132,14 +140,8 @@ impl Resolver<'_> {
         if let Some(tree) = fields.get("packages") {
             recipe.packages = self.packages(tree, scope);
         }
-        if let Some(tree) = fields.get("files") {
-            for item in self.reader(scope).list(tree, "files").unwrap_or_default() {
-                recipe.files.extend(self.recipe_file(unit, item, scope));
-            }
-        }
-        if let Some(tree) = fields.get("commands") {
-            recipe.commands = self.reader(scope).texts(tree, "commands");
-        }
+        recipe.files = self.recipe_files(unit, fields, scope);
+        recipe.commands = self.commands(fields, scope);
         if let Some(tree) = fields.get("mirror") {
             recipe.mirror = self.reader(scope).url(tree, "mirror", WEB);
         }
@@ -150,6 +152,51 @@ impl Resolver<'_> {
             recipe.size = self.disk_size(tree, "size", scope).unwrap_or(recipe.size);
         }
         Some(recipe)
+    }
+
+    /// A recipe that begins with another image.
+    fn derived(
+        &mut self,
+        unit: &Unit,
+        fields: &Fields<'_>,
+        above: &Defined,
+        scope: &Scope,
+    ) -> Option<ImageSpec> {
+        for key in ["packages", "mirror", "keyring"] {
+            if fields.get(key).is_some() {
+                let message = format!("`{key}` and `from` exclude each other");
+                let problem = Problem::error("exclusive-keys", fields.key_mark(key), message);
+                let hint = "`commands` can install packages, if the other image has a way to";
+                self.report.add(problem.hint(hint));
+            }
+        }
+        let files = self.recipe_files(unit, fields, scope);
+        let commands = self.commands(fields, scope);
+        let size = fields.get("size");
+        let size = size.and_then(|tree| self.disk_size(tree, "size", scope));
+        let (from, base) = self.named_image(above, fields.get("from")?, "from", scope)?;
+        Some(ImageSpec::Derived(Derived {
+            from,
+            base: Box::new(base?),
+            files,
+            commands,
+            size,
+        }))
+    }
+
+    fn commands(&mut self, fields: &Fields<'_>, scope: &Scope) -> Vec<String> {
+        let tree = fields.get("commands");
+        let commands = tree.map(|tree| self.reader(scope).texts(tree, "commands"));
+        commands.unwrap_or_default()
+    }
+
+    fn recipe_files(&mut self, unit: &Unit, fields: &Fields<'_>, scope: &Scope) -> Vec<RecipeFile> {
+        let tree = fields.get("files");
+        let items = tree.and_then(|tree| self.reader(scope).list(tree, "files"));
+        let items = items.unwrap_or_default().iter();
+        items
+            .filter_map(|item| self.recipe_file(unit, item, scope))
+            .collect()
     }
 
     fn packages(&mut self, tree: &Tree, scope: &Scope) -> Vec<String> {
@@ -231,39 +278,48 @@ impl Resolver<'_> {
 
     /// The image that a node names, noted as used.
     pub(super) fn image(&mut self, unit: &Unit, tree: &Tree, scope: &Scope) -> Option<ImageName> {
-        let text = self.reader(scope).text(tree, "image")?;
+        let (name, spec) = self.named_image(&unit.images, tree, "image", scope)?;
+        self.used(name, spec?, tree)
+    }
+
+    /// An image by its name or, if it is one in a registry, its address.
+    fn named_image(
+        &mut self,
+        defined: &Defined,
+        tree: &Tree,
+        key: &str,
+        scope: &Scope,
+    ) -> Option<(ImageName, Option<ImageSpec>)> {
+        let text = self.reader(scope).text(tree, key)?;
         if text.starts_with(REGISTRY_SCHEME) {
             let expected = "an image in a registry such as `docker://debian:12`";
-            let reference: Reference = self.reader(scope).parsed(tree, "image", expected)?;
-            return self.used(reference.image_name(), reference.into(), tree);
+            let reference: Reference = self.reader(scope).parsed(tree, key, expected)?;
+            return Some((reference.image_name(), Some(reference.into())));
         }
         let name = ImageName::new(&*text).ok();
-        let found = name.as_ref().and_then(|name| match unit.images.get(name) {
+        let found = name.as_ref().and_then(|name| match defined.get(name) {
             Some(own) => Some(own.clone()),
             None => self.known.get(name).cloned().map(Some),
         });
-        let (Some(name), Some(spec)) = (name, found) else {
-            let known = || {
-                unit.images
-                    .keys()
-                    .chain(self.known.keys())
-                    .map(ImageName::as_str)
-            };
-            let hint = did_you_mean(&text, known())
-                .unwrap_or_else(|| format!("known images: {}", list(known())));
-            let problem = Problem::error(
-                "unknown-image",
-                tree.mark,
-                format!("Unknown image `{text}`"),
-            );
-            self.report.add(
-                problem
-                    .label("neither in `images:` nor built in")
-                    .hint(hint),
-            );
-            return None;
+        let known = || {
+            defined
+                .keys()
+                .chain(self.known.keys())
+                .map(ImageName::as_str)
         };
-        self.used(name, spec?, tree)
+        if let Some(found) = name.zip(found) {
+            return Some(found);
+        }
+        let hint = did_you_mean(&text, known())
+            .unwrap_or_else(|| format!("known images: {}", list(known())));
+        let message = format!("Unknown image `{text}`");
+        let problem = Problem::error("unknown-image", tree.mark, message);
+        let label = match key {
+            "from" => "neither above in `images:` nor built in",
+            _ => "neither in `images:` nor built in",
+        };
+        self.report.add(problem.label(label).hint(hint));
+        None
     }
 
     /// Notes that a node uses an image.
