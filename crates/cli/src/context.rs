@@ -125,6 +125,7 @@ impl Context {
             lab: None,
             diagnostics: loaded.diagnostics.iter().filter(grave).cloned().collect(),
             sources: loaded.sources.clone(),
+            ..Loaded::default()
         };
         if !shown.diagnostics.is_empty() {
             let base = file.parent().unwrap_or(file);

@@ -120,7 +120,10 @@ impl Files for MemoryFiles {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let below = self.0.keys().filter_map(|file| file.strip_prefix(path).ok());
+        let below = self
+            .0
+            .keys()
+            .filter_map(|file| file.strip_prefix(path).ok());
         let first = below.filter_map(|rest| rest.components().next());
         let names: BTreeSet<String> = first
             .map(|part| part.as_os_str().to_string_lossy().into_owned())
