@@ -182,6 +182,7 @@ impl Context {
             lab: None,
             diagnostics: loaded.diagnostics.iter().filter(grave).cloned().collect(),
             sources: loaded.sources.clone(),
+            ..Loaded::default()
         };
         let base = file.parent().unwrap_or(file);
         if self.global.machine_readable {

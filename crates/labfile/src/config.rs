@@ -41,6 +41,7 @@ impl Config {
             lab: None,
             diagnostics,
             sources,
+            ..Loaded::default()
         };
         (config.unwrap_or_default(), loaded)
     }
