@@ -6,13 +6,16 @@ use crate::error::{Code, Error};
 use crate::machine;
 use crate::output;
 use crate::pins::Pins;
-use crate::place::{self, Dirs, Place};
-use nestlab_labfile::{Config, Diagnostic, Loaded, OsFiles, Severity};
+use crate::place::{self, Dirs, Habits, Place};
+use nestlab_labfile::{
+    Config, Diagnostic, Loaded, OsFiles, Settings, Severity, VagrantMachine, VagrantSettings,
+};
 use nestlab_model::{ImageName, ImageSpec, Lab};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::future::Future;
 use std::io::{ErrorKind, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The global options and what follows from them.
@@ -104,8 +107,16 @@ impl Context {
 
     /// The image that a box's name means here; that name, if it is none of a box's.
     pub fn image_of_box(&self, name: &str) -> Result<String, Error> {
-        let mut aliases = self.box_aliases()?;
-        Ok(aliases.remove(name).unwrap_or_else(|| name.to_owned()))
+        if let Some(image) = self.box_aliases()?.remove(name) {
+            return Ok(image);
+        }
+        let known = self.images_without_lab();
+        // A name without a publisher is an image's own.
+        let image = match name.contains('/') {
+            true => nestlab_labfile::image_of_box(name, &known),
+            false => None,
+        };
+        Ok(image.map_or_else(|| name.to_owned(), ToString::to_string))
     }
 
     /// Images by the names of the boxes that they stand for: those of the user's
@@ -140,6 +151,19 @@ impl Context {
         Dirs::from_env()
     }
 
+    /// A file that was named on the command line: names start at the lab's folder.
+    pub fn named_file(&self, file: &Path) -> PathBuf {
+        match &self.global.directory {
+            Some(folder) => folder.join(file),
+            None => file.to_owned(),
+        }
+    }
+
+    /// Whether a file is a Vagrantfile, by its name.
+    pub fn is_vagrantfile(&self, file: &Path) -> bool {
+        Habits::from_env().is_vagrantfile(file)
+    }
+
     /// The lab that is meant, whether it was ever up or not.
     pub fn place(&self) -> Result<Place, Error> {
         place::find(&self.dirs()?, &self.global)
@@ -148,13 +172,24 @@ impl Context {
     /// Reads and checks the lab file, with its images as they were pinned; mistakes go to
     /// standard error.
     pub fn load(&self, file: &Path) -> Result<Lab, Error> {
-        let mut lab = self.load_unpinned(file)?;
-        Pins::beside(file)?.apply(&mut lab.images);
-        Ok(lab)
+        self.load_with_machines(file).map(|(lab, _)| lab)
     }
 
-    /// The same, as if nothing had been pinned.
+    /// The same, and what a Vagrantfile says of its machines.
+    pub fn load_with_machines(&self, file: &Path) -> Result<(Lab, Vec<VagrantMachine>), Error> {
+        let mut loaded = self.read_aloud(file)?;
+        let machines = loaded.vagrant.take().unwrap_or_default();
+        let mut lab = sound(loaded, file)?;
+        Pins::beside(file)?.apply(&mut lab.images);
+        Ok((lab, machines))
+    }
+
+    /// Reads and checks the lab file as if nothing had been pinned.
     pub fn load_unpinned(&self, file: &Path) -> Result<Lab, Error> {
+        sound(self.read_aloud(file)?, file)
+    }
+
+    fn read_aloud(&self, file: &Path) -> Result<Loaded, Error> {
         let loaded = self.read(file)?;
         let least = if self.global.quiet {
             Severity::Error
@@ -162,7 +197,7 @@ impl Context {
             Severity::Warning
         };
         self.show(&loaded, file, least);
-        sound(loaded, file)
+        Ok(loaded)
     }
 
     /// The images that every lab can name: those that are built in, and those that were
@@ -195,11 +230,25 @@ impl Context {
 
     /// Reads the lab file with everything there is to say about it.
     pub fn read(&self, file: &Path) -> Result<Loaded, Error> {
-        let overrides = self.global.set.iter().cloned().collect();
-        let images = self.images_without_lab();
-        Ok(nestlab_labfile::load_with(
-            &OsFiles, file, &overrides, images,
-        ))
+        let settings = self.settings()?;
+        Ok(nestlab_labfile::load_as(&OsFiles, file, &settings))
+    }
+
+    /// What labs are made from beside their files.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        Ok(Settings {
+            overrides: self.global.set.iter().cloned().collect(),
+            images: self.images_without_lab(),
+            vagrant: VagrantSettings {
+                env: environment(),
+                provider: self.provider(),
+                box_aliases: self.box_aliases()?,
+                file_name: Habits::from_env()
+                    .name
+                    .and_then(|name| name.into_string().ok()),
+                ..VagrantSettings::default()
+            },
+        })
     }
 
     /// Runs a future to its end on this one thread.
@@ -227,6 +276,7 @@ fn tell_machines(loaded: &Loaded, base: &Path) {
             lab: None,
             diagnostics: vec![diagnostic.clone()],
             sources: loaded.sources.clone(),
+            ..Loaded::default()
         };
         machine::ui("", level, alone.render(base, false).trim_end());
     }
@@ -237,7 +287,8 @@ pub fn sound(mut loaded: Loaded, file: &Path) -> Result<Lab, Error> {
     loaded.lab.take().ok_or_else(|| mistakes(&loaded, file))
 }
 
-fn mistakes(loaded: &Loaded, file: &Path) -> Error {
+/// That a file has mistakes.
+pub fn mistakes(loaded: &Loaded, file: &Path) -> Error {
     let errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
     let plural = if errors == 1 { "mistake" } else { "mistakes" };
     Error::new(
@@ -253,6 +304,14 @@ pub fn paint(color: bool, ansi: &str, text: &str) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// This program's own environment. What is no text, no Vagrantfile could make sense of.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(key, value): (OsString, OsString)| {
+        Some((key.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 fn start_logging(verbose: u8) {

@@ -153,13 +153,22 @@ pub fn load_as(source: &dyn Files, path: &Path, settings: &Settings) -> Loaded {
         lab: lab.filter(|_| sound),
         diagnostics,
         sources,
-        vagrant: is_vagrantfile(path).then_some(machines),
+        vagrant: settings.vagrant.is_vagrantfile(path).then_some(machines),
     }
 }
 
 /// Whether a path is that of a Vagrantfile: `Vagrantfile`, or `*.Vagrantfile`.
 pub fn is_vagrantfile(path: &Path) -> bool {
     vagrant::is_vagrantfile(path)
+}
+
+/// The image that a box of this name stands for, of those that are known: the nearest to it, if
+/// it is a stock system and nothing else.
+pub fn image_of_box<'a>(
+    name: &str,
+    known: &'a BTreeMap<ImageName, ImageSpec>,
+) -> Option<&'a ImageName> {
+    vagrant::image_of_box(name, known)
 }
 
 /// The lab file that a Vagrantfile amounts to, as commented YAML. It goes into the same

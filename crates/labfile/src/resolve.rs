@@ -196,7 +196,7 @@ impl<'f> Resolver<'f> {
         let text = String::from_utf8(bytes).map_err(|_| "It is not UTF-8 text".to_owned())?;
         let number = self.report.file(path, &text);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let tree = match vagrant::is_vagrantfile(path) {
+        let tree = match self.vagrant.is_vagrantfile(path) {
             true => self.vagrantfile(path, text, number),
             false => yaml::parse(text, number, &mut self.report),
         };

@@ -5,6 +5,7 @@ pub mod boxes;
 pub mod compare;
 pub mod connect;
 pub mod console;
+pub mod convert;
 pub mod cp;
 pub mod describe;
 pub mod destroy;

@@ -49,6 +49,16 @@ pub struct Settings {
     pub box_aliases: BTreeMap<String, String>,
     /// Plugins that `Vagrant.has_plugin?` says yes to, beside those whose work is done here.
     pub plugins: BTreeSet<String>,
+    /// What Vagrantfiles may be called as well.
+    pub file_name: Option<String>,
+}
+
+impl Settings {
+    /// Whether a path is that of a Vagrantfile.
+    pub(crate) fn is_vagrantfile(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str());
+        is_vagrantfile(path) || (name.is_some() && name == self.file_name.as_deref())
+    }
 }
 
 /// What a Vagrantfile says about one of its machines and a lab file has no key for.
@@ -99,6 +109,19 @@ pub(crate) fn is_vagrantfile(path: &Path) -> bool {
         .file_name()
         .map(|name| name.to_string_lossy().to_lowercase());
     name.is_some_and(|name| name == "vagrantfile" || name.ends_with(".vagrantfile"))
+}
+
+/// The image that is nearest to a box of this name.
+pub(crate) fn image_of_box<'a>(
+    name: &str,
+    known: &'a BTreeMap<ImageName, ImageSpec>,
+) -> Option<&'a ImageName> {
+    match boxes::guess(name) {
+        boxes::Guess::Stock(family, release) => {
+            boxes::nearest(family, release.as_deref(), known.keys())
+        }
+        _ => None,
+    }
 }
 
 /// Reads a Vagrantfile. `None` if there is nothing to go on with, which was reported.
