@@ -194,10 +194,10 @@ fn what_is_not_there_says_what_to_type_instead() {
     error: `rsync-auto` is a verb of Vagrant's that Nestlab lacks
     hint: `nestlab rsync` copies files and folders once; repeat it as you like, such as with watch(1)
     ");
-    insta::assert_snapshot!(home.run("plugin install vagrant-hostmanager"), @r"
+    insta::assert_snapshot!(home.run("plugin install vagrant-aws"), @r"
     [2]
     ---
-    error: Nestlab takes no plugins of Vagrant, such as `vagrant-hostmanager`
+    error: Nestlab takes no plugins of Vagrant, such as `vagrant-aws`
     hint: `nestlab validate` tells what of a Vagrantfile has no meaning here
     ");
     insta::assert_snapshot!(home.run("init generic/ubuntu2404"), @r"

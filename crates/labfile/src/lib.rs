@@ -34,7 +34,7 @@ mod yaml;
 pub use config::Config;
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use files::{FileKind, Files, MAX_NAMES, MemoryFiles, OsFiles};
-pub use vagrant::{Settings as VagrantSettings, VagrantMachine};
+pub use vagrant::{PLUGINS as VAGRANT_PLUGINS, Settings as VagrantSettings, VagrantMachine};
 
 use nestlab_model::{ImageName, ImageSpec, Lab, builtin_images};
 use resolve::Resolver;

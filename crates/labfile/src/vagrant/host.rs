@@ -29,7 +29,7 @@ const SAID: usize = 20;
 const VERSION: &str = "2.4.9";
 
 /// Plugins whose work is done here, or has no meaning.
-const PLUGINS: [&str; 21] = [
+pub const PLUGINS: [&str; 21] = [
     "vagrant-cachier",
     "vagrant-disksize",
     "vagrant-env",

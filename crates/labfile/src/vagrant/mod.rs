@@ -29,6 +29,8 @@ mod shell;
 mod tree;
 mod trigger;
 
+pub use host::PLUGINS;
+
 use crate::files::Files;
 use crate::report::{Mark, Report};
 use crate::yaml::Tree;
