@@ -15,7 +15,7 @@ pub use vagrant::*;
 use crate::complete;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
-use nestlab_model::ImageName;
+use nestlab_model::{ImageName, NodePath};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -173,6 +173,8 @@ pub enum Verb {
     Image(ImageArgs),
     /// Work with images, in the words of Vagrant
     Box(BoxArgs),
+    /// Write the lab file that a Vagrantfile amounts to
+    Convert(ConvertArgs),
     /// Says that there is no need for one
     #[command(hide = true)]
     Plugin(PluginArgs),
@@ -262,6 +264,17 @@ pub enum Shell {
     Zsh,
 }
 
+/// The path of a node. A Vagrantfile may give machines names that no node has: such a name
+/// means the node that its machine became.
+pub fn node(text: &str) -> Result<NodePath, String> {
+    let found = text.parse::<NodePath>();
+    let lower = text.to_lowercase().replace(['_', '.'], "-");
+    match lower.parse() {
+        Ok(path) if found.is_err() => Ok(path),
+        _ => found.map_err(|error| error.to_string()),
+    }
+}
+
 /// `KEY=VALUE`
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -278,6 +291,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_of_machines_mean_their_nodes() {
+        let check = |text: &str, expected: &str| {
+            let found = node(text).map(|path| path.to_string());
+            assert_eq!(found.unwrap_or_default(), expected, "{text}");
+        };
+        check("l1/web-1", "l1/web-1");
+        check(".", ".");
+        check("k8s_Master", "k8s-master");
+        check("db.example.com", "db-example-com");
+        check("a b", "");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and the labs of this machine. Silent and quick, whatever is wrong.
 
 use crate::cli::Global;
+use crate::context::Context;
 use crate::place::{self, Dirs};
 use clap::Parser;
 use clap_complete::CompletionCandidate;
@@ -74,7 +75,8 @@ fn typed() -> Option<Global> {
 
 fn node_paths() -> Option<Vec<NodePath>> {
     let place = place::find(&Dirs::from_env().ok()?, &typed()?).ok()?;
-    let loaded = nestlab_labfile::load(&OsFiles, &place.file, &Default::default());
+    let settings = Context::new(typed()?).settings().ok()?;
+    let loaded = nestlab_labfile::load_as(&OsFiles, &place.file, &settings);
     if let Some(lab) = loaded.lab {
         return Some(lab.layer.walk().into_iter().map(|(path, _)| path).collect());
     }

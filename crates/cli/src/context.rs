@@ -6,14 +6,17 @@ use crate::error::{Code, Error};
 use crate::machine;
 use crate::output;
 use crate::pins::Pins;
-use crate::place::{self, Dirs, Place};
+use crate::place::{self, Dirs, Habits, Place};
 use crate::settings;
-use nestlab_labfile::{Diagnostic, Loaded, OsFiles, Settings, Severity};
+use nestlab_labfile::{
+    Diagnostic, Loaded, OsFiles, Settings, Severity, UserSettings, VagrantMachine, VagrantSettings,
+};
 use nestlab_model::{ImageName, ImageSpec, Lab};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::future::Future;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The global options and what follows from them.
@@ -105,14 +108,22 @@ impl Context {
 
     /// The image that a box's name means here; that name, if it is none of a box's.
     pub fn image_of_box(&self, name: &str) -> Result<String, Error> {
-        let mut aliases = self.box_aliases()?;
-        Ok(aliases.remove(name).unwrap_or_else(|| name.to_owned()))
+        if let Some(image) = self.box_aliases()?.remove(name) {
+            return Ok(image);
+        }
+        let known = self.images_without_lab();
+        // A name without a publisher is an image's own.
+        let image = match name.contains('/') {
+            true => nestlab_labfile::image_of_box(name, &known),
+            false => None,
+        };
+        Ok(image.map_or_else(|| name.to_owned(), ToString::to_string))
     }
 
     /// Images by the names of the boxes that they stand for: those of the user's
     /// configuration, and those of the command line before them.
     pub fn box_aliases(&self) -> Result<BTreeMap<String, String>, Error> {
-        let set = self.settings()?.box_aliases.into_iter();
+        let set = self.user_settings()?.box_aliases.into_iter();
         let mut aliases: BTreeMap<_, _> =
             set.map(|(name, image)| (name, image.to_string())).collect();
         aliases.extend(self.global.box_alias.iter().cloned());
@@ -125,8 +136,21 @@ impl Context {
     }
 
     /// What the user has set for every lab.
-    pub fn settings(&self) -> Result<Settings, Error> {
+    pub fn user_settings(&self) -> Result<UserSettings, Error> {
         settings::load(self.color)
+    }
+
+    /// A file that was named on the command line: names start at the lab's folder.
+    pub fn named_file(&self, file: &Path) -> PathBuf {
+        match &self.global.directory {
+            Some(folder) => folder.join(file),
+            None => file.to_owned(),
+        }
+    }
+
+    /// Whether a file is a Vagrantfile, by its name.
+    pub fn is_vagrantfile(&self, file: &Path) -> bool {
+        Habits::from_env().is_vagrantfile(file)
     }
 
     /// The lab that is meant, whether it was ever up or not.
@@ -137,13 +161,24 @@ impl Context {
     /// Reads and checks the lab file, with its images as they were pinned; mistakes go to
     /// standard error.
     pub fn load(&self, file: &Path) -> Result<Lab, Error> {
-        let mut lab = self.load_unpinned(file)?;
-        Pins::beside(file)?.apply(&mut lab.images);
-        Ok(lab)
+        self.load_with_machines(file).map(|(lab, _)| lab)
     }
 
-    /// The same, as if nothing had been pinned.
+    /// The same, and what a Vagrantfile says of its machines.
+    pub fn load_with_machines(&self, file: &Path) -> Result<(Lab, Vec<VagrantMachine>), Error> {
+        let mut loaded = self.read_aloud(file)?;
+        let machines = loaded.vagrant.take().unwrap_or_default();
+        let mut lab = sound(loaded, file)?;
+        Pins::beside(file)?.apply(&mut lab.images);
+        Ok((lab, machines))
+    }
+
+    /// Reads and checks the lab file as if nothing had been pinned.
     pub fn load_unpinned(&self, file: &Path) -> Result<Lab, Error> {
+        sound(self.read_aloud(file)?, file)
+    }
+
+    fn read_aloud(&self, file: &Path) -> Result<Loaded, Error> {
         let loaded = self.read(file)?;
         let least = if self.global.quiet {
             Severity::Error
@@ -151,7 +186,7 @@ impl Context {
             Severity::Warning
         };
         self.show(&loaded, file, least);
-        sound(loaded, file)
+        Ok(loaded)
     }
 
     /// The images that every lab can name: those that are built in, and those that were
@@ -171,6 +206,7 @@ impl Context {
             lab: None,
             diagnostics: loaded.diagnostics.iter().filter(grave).cloned().collect(),
             sources: loaded.sources.clone(),
+            ..Loaded::default()
         };
         let base = file.parent().unwrap_or(file);
         if self.global.machine_readable {
@@ -183,11 +219,25 @@ impl Context {
 
     /// Reads the lab file with everything there is to say about it.
     pub fn read(&self, file: &Path) -> Result<Loaded, Error> {
-        let overrides = self.global.set.iter().cloned().collect();
-        let images = self.images_without_lab();
-        Ok(nestlab_labfile::load_with(
-            &OsFiles, file, &overrides, images,
-        ))
+        let settings = self.settings()?;
+        Ok(nestlab_labfile::load_as(&OsFiles, file, &settings))
+    }
+
+    /// What labs are made from beside their files.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        Ok(Settings {
+            overrides: self.global.set.iter().cloned().collect(),
+            images: self.images_without_lab(),
+            vagrant: VagrantSettings {
+                env: environment(),
+                provider: self.provider(),
+                box_aliases: self.box_aliases()?,
+                file_name: Habits::from_env()
+                    .name
+                    .and_then(|name| name.into_string().ok()),
+                ..VagrantSettings::default()
+            },
+        })
     }
 
     /// Runs a future to its end on this one thread.
@@ -215,6 +265,7 @@ fn tell_machines(loaded: &Loaded, base: &Path) {
             lab: None,
             diagnostics: vec![diagnostic.clone()],
             sources: loaded.sources.clone(),
+            ..Loaded::default()
         };
         machine::ui("", level, alone.render(base, false).trim_end());
     }
@@ -225,7 +276,8 @@ pub fn sound(mut loaded: Loaded, file: &Path) -> Result<Lab, Error> {
     loaded.lab.take().ok_or_else(|| mistakes(&loaded, file))
 }
 
-fn mistakes(loaded: &Loaded, file: &Path) -> Error {
+/// That a file has mistakes.
+pub fn mistakes(loaded: &Loaded, file: &Path) -> Error {
     let errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
     let plural = if errors == 1 { "mistake" } else { "mistakes" };
     Error::new(
@@ -241,6 +293,14 @@ pub fn paint(color: bool, ansi: &str, text: &str) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// This program's own environment. What is no text, no Vagrantfile could make sense of.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(key, value): (OsString, OsString)| {
+        Some((key.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 fn start_logging(verbose: u8) {

@@ -66,6 +66,11 @@ impl Provider {
         Self(context.provider().unwrap_or_else(|| LIBVIRT.to_owned()))
     }
 
+    /// The one of that name.
+    pub fn named(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
     /// That of nodes of a kind.
     pub fn of_kind(context: &Context, kind: NodeKind) -> Self {
         match kind {

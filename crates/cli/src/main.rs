@@ -80,6 +80,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, error::Error> {
         Verb::Inventory(args) => commands::inventory::run(context, args),
         Verb::Image(args) => commands::image::run(context, args.verb),
         Verb::Box(args) => commands::boxes::run(context, args.verb),
+        Verb::Convert(args) => commands::convert::run(context, &args),
         Verb::Plugin(args) => commands::plugin::run(context, &args),
         Verb::Schema => commands::describe::schema(context),
         Verb::ApiDescription => commands::describe::api(context),

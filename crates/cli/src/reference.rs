@@ -12,7 +12,8 @@ const HEAD: &str = "\
 <!-- Written by `make generate`. Do not edit. -->
 
 The lab is the `nestlab.yaml` of the current folder or of the nearest above it, or of `-C DIR` or
-`--file FILE`; where there is none, a `Vagrantfile` ([coming from Vagrant](vagrant.md)). `-l NAME` names any lab known on this machine, even if its folder has moved.
+`--file FILE`; where there is none, a `Vagrantfile` ([coming from Vagrant](vagrant.md)). `-l NAME`
+names any lab known on this machine, even if its folder has moved.
 
 A node is named by its path, such as `l1/consul-1`; the host is `.`. Paths complete in the shell:
 

@@ -3,14 +3,14 @@
 use crate::error::{Code, Error};
 use crate::output;
 use crate::place;
-use nestlab_labfile::{OsFiles, Settings};
+use nestlab_labfile::{OsFiles, UserSettings};
 
 const FILE: &str = "nestlab/config.yaml";
 
 /// Reads them; what is wrong with them goes to standard error.
-pub fn load(color: bool) -> Result<Settings, Error> {
+pub fn load(color: bool) -> Result<UserSettings, Error> {
     let file = place::config_home()?.join(FILE);
-    let loaded = nestlab_labfile::settings(&OsFiles, &file);
+    let loaded = nestlab_labfile::user_settings(&OsFiles, &file);
     let loaded = loaded.map_err(|error| {
         Error::caused(format!("Cannot read `{}`", file.display()), &error).code(Code::Usage)
     })?;

@@ -194,10 +194,10 @@ fn what_is_not_there_says_what_to_type_instead() {
     error: `rsync-auto` is a verb of Vagrant's that Nestlab lacks
     hint: `nestlab rsync` copies files and folders once; repeat it as you like, such as with watch(1)
     ");
-    insta::assert_snapshot!(home.run("plugin install vagrant-hostmanager"), @r"
+    insta::assert_snapshot!(home.run("plugin install vagrant-aws"), @r"
     [2]
     ---
-    error: Nestlab takes no plugins of Vagrant, such as `vagrant-hostmanager`
+    error: Nestlab takes no plugins of Vagrant, such as `vagrant-aws`
     hint: `nestlab validate` tells what of a Vagrantfile has no meaning here
     ");
     insta::assert_snapshot!(home.run("init generic/ubuntu2404"), @r"
@@ -216,5 +216,226 @@ fn what_is_not_there_says_what_to_type_instead() {
     Usage: nestlab [OPTIONS] <COMMAND>
 
     For more information, try '--help'.
+    ");
+}
+
+const VAGRANTFILE: &str = r#"
+Vagrant.configure("2") do |config|
+  config.vm.box = "mine/box"
+  config.vm.provider :libvirt do |libvirt|
+    libvirt.memory = 512
+  end
+  config.vm.provider :virtualbox do |virtualbox|
+    virtualbox.memory = 768
+  end
+  config.vm.define "web_1", primary: true do |web|
+    web.vm.provision "setup", type: "shell", inline: "true"
+  end
+  config.vm.define "db", autostart: false
+end
+"#;
+
+#[test]
+fn a_vagrantfile_is_a_lab() {
+    let home = Home::with_file("Vagrantfile", VAGRANTFILE);
+    insta::assert_snapshot!(home.run("plan"), @r#"
+    [2]
+    ---
+    error[vagrant-box]: Box `mine/box` is not known
+     --> Vagrantfile:3:3
+      |
+    3 |   config.vm.box = "mine/box"
+      |   ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: say what it stands for with `--box-alias mine/box=IMAGE`; images: `debian`, `debian-12`, `debian-13`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`
+    error: `~/lab/Vagrantfile` has 1 mistake
+    "#);
+    let plan = |arguments: &str, variables: &[(&str, &str)]| {
+        home.run_with(
+            &format!("--box-alias mine/box=debian {arguments} plan"),
+            variables,
+        )
+    };
+    let plain = plan("", &[]);
+    insta::assert_snapshot!(plain, @r"
+    [0]
+    Lab `lab`
+
+    Level 1
+      network `default`: 10.200.0.0/24, nat, MTU 1500
+      + web-1  VM from `debian`, 1 CPU, 512MiB, 10.200.0.11 on `default`, 1 provisioner
+      + db     VM from `debian`, 1 CPU, 512MiB, 10.200.0.12 on `default`
+
+    2 to create
+    ");
+
+    // The provider chooses which blocks count.
+    let virtualbox = plan("--provider virtualbox", &[]);
+    assert!(virtualbox.contains("768MiB"), "{virtualbox}");
+    let variable = [("VAGRANT_DEFAULT_PROVIDER", "virtualbox")];
+    assert_eq!(plan("", &variable), virtualbox);
+
+    // What a user says once is heeded, and mistakes in it are told.
+    home.write(
+        "home/.config/nestlab/config.yaml",
+        "box_aliases: { mine/box: debian }\n",
+    );
+    assert_eq!(home.run("plan"), plain);
+    home.write(
+        "home/.config/nestlab/config.yaml",
+        "box_alias: { mine/box: debian }\n",
+    );
+    insta::assert_snapshot!(home.run("plan"), @r"
+    [2]
+    ---
+    error[unknown-key]: Unknown key `box_alias` in a configuration
+     --> config.yaml:1:1
+      |
+    1 | box_alias: { mine/box: debian }
+      | ^^^^^^^^^ not a key of the lab file here
+      = hint: did you mean `box_aliases`?
+    error: `~/home/.config/nestlab/config.yaml` has 1 mistake
+    ");
+}
+
+#[test]
+fn a_vagrantfile_is_found_where_vagrant_finds_it() {
+    let home = Home::new();
+    home.write("other/Machines", VAGRANTFILE);
+    let alias = "--box-alias mine/box=debian";
+    let name = ("VAGRANT_VAGRANTFILE", "Machines");
+    let folder = home.path("other");
+    let cwd = ("VAGRANT_CWD", folder.to_str().unwrap());
+    let status = |variables: &[(&str, &str)]| {
+        timeless(&home.run_with(&format!("{alias} status --machine-readable"), variables))
+    };
+    let found = status(&[name, cwd]);
+    assert!(found.contains("web-1,state,not_created"), "{found}");
+    assert!(status(&[name]).starts_with("[3]"));
+    assert!(status(&[cwd]).starts_with("[3]"));
+    let given = home.run_with(
+        &format!("{alias} --file ../other/Machines validate"),
+        &[name],
+    );
+    assert!(given.starts_with("[0]"), "{given}");
+    home.write("lab/nestlab.yaml", LAB);
+    assert!(status(&[name, cwd]).contains("web,state,not_created"));
+}
+
+#[test]
+fn a_vagrantfile_is_converted() {
+    let home = Home::with_file("Vagrantfile", VAGRANTFILE);
+    let alias = "--box-alias mine/box=debian";
+    let before = home.run(&format!("{alias} plan"));
+    let shown = home.run(&format!("{alias} convert --stdout"));
+    insta::assert_snapshot!(shown, @r#"
+    [0]
+    # The lab of Vagrantfile, as `nestlab convert` wrote it.
+    name: lab
+    nodes:
+      web-1:
+        image: debian
+        memory: 512MiB
+        files:
+          - { source: ., target: /vagrant }
+        provision:
+          - name: setup
+            inline: |-
+              #!/bin/bash
+              true
+      # autostart: false, so Vagrant starts it only by name
+      db: { image: debian, memory: 512MiB, files: [{ source: ., target: /vagrant }] }
+    ---
+    note[vagrant-folder]: Synced folders are copied when a node comes up; later changes stay on either side
+      --> Vagrantfile:10:20
+       |
+    10 |   config.vm.define "web_1", primary: true do |web|
+       |                    ^^^^^^^
+       = hint: `nestlab up` copies them again; `disabled: true` leaves one out
+
+    note[vagrant-autostart]: `db` is not to start by itself, which a lab file cannot say
+      --> Vagrantfile:13:20
+       |
+    13 |   config.vm.define "db", autostart: false
+       |                    ^^^^
+       = hint: `nestlab up NAME` starts only what is named
+    "#);
+    assert!(!home.path("lab/nestlab.yaml").exists());
+    insta::assert_snapshot!(home.run(&format!("{alias} convert")), @r#"
+    [0]
+    ---
+    note[vagrant-folder]: Synced folders are copied when a node comes up; later changes stay on either side
+      --> Vagrantfile:10:20
+       |
+    10 |   config.vm.define "web_1", primary: true do |web|
+       |                    ^^^^^^^
+       = hint: `nestlab up` copies them again; `disabled: true` leaves one out
+
+    note[vagrant-autostart]: `db` is not to start by itself, which a lab file cannot say
+      --> Vagrantfile:13:20
+       |
+    13 |   config.vm.define "db", autostart: false
+       |                    ^^^^
+       = hint: `nestlab up NAME` starts only what is named
+    `~/lab/nestlab.yaml` is written; `nestlab up` takes it instead of the Vagrantfile
+    "#);
+    assert_eq!(home.run("plan"), before);
+    insta::assert_snapshot!(home.run(&format!("{alias} convert")), @r"
+    [2]
+    ---
+    error: `~/lab/nestlab.yaml` is there already
+    hint: `--force` replaces it, `--output FILE` writes another, `--stdout` writes none
+    ");
+    insta::assert_snapshot!(home.run(&format!("{alias} convert Vagrantfile -o ../home/lab.yaml")), @r#"
+    [0]
+    ---
+    note[vagrant-folder]: Synced folders are copied when a node comes up; later changes stay on either side
+      --> Vagrantfile:10:20
+       |
+    10 |   config.vm.define "web_1", primary: true do |web|
+       |                    ^^^^^^^
+       = hint: `nestlab up` copies them again; `disabled: true` leaves one out
+
+    note[vagrant-autostart]: `db` is not to start by itself, which a lab file cannot say
+      --> Vagrantfile:13:20
+       |
+    13 |   config.vm.define "db", autostart: false
+       |                    ^^^^
+       = hint: `nestlab up NAME` starts only what is named
+    `../home/lab.yaml` is written; `nestlab up` takes it instead of the Vagrantfile
+    warning: Paths in it begin at the folder of the Vagrantfile, and not at its own
+    "#);
+    assert!(
+        home.run(&format!("{alias} convert --force"))
+            .starts_with("[0]")
+    );
+    insta::assert_snapshot!(home.run("convert nowhere"), @r"
+    [3]
+    ---
+    error: Cannot open `nowhere`
+      caused by: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(Home::with_lab(LAB).run("convert"), @r"
+    [3]
+    ---
+    error: `~/lab/nestlab.yaml` is no Vagrantfile
+    hint: Name one: `nestlab convert FILE`
+    ");
+}
+
+#[test]
+fn machines_that_wait_are_named() {
+    let text = VAGRANTFILE.replace("primary: true", "autostart: false");
+    let home = Home::with_file("Vagrantfile", &text);
+    insta::assert_snapshot!(home.run("--box-alias mine/box=debian up"), @r"
+    [2]
+    ---
+    error: No machine of the Vagrantfile comes up by itself
+    hint: Name those that shall: `web-1`, `db`
+    ");
+    insta::assert_snapshot!(home.run("--box-alias mine/box=debian up WEB_2"), @r"
+    [3]
+    ---
+    error: The lab file has no node `web-2`
+    hint: Its nodes: `web-1`, `db`
     ");
 }

@@ -1,7 +1,7 @@
 //! What the loader may ask of a file system: the crate's only way out. A test
 //! gives it a map, the CLI the real one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,17 @@ pub trait Files {
 
     /// What stands at a path; `None` if nothing does.
     fn kind(&self, path: &Path) -> Option<FileKind>;
+
+    /// The names of what lies in a folder, sorted.
+    ///
+    /// # Errors
+    /// As the operating system says; [`io::ErrorKind::FileTooLarge`] if there are more than
+    /// [`MAX_NAMES`].
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
 }
+
+/// A folder with more names is none that somebody wrote.
+pub const MAX_NAMES: usize = 100_000;
 
 /// The file system of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,6 +68,19 @@ impl Files for OsFiles {
         } else {
             FileKind::File
         })
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            if names.len() == MAX_NAMES {
+                return Err(too_many());
+            }
+            // A name that is no text cannot be written in a lab file either.
+            names.extend(entry?.file_name().into_string().ok());
+        }
+        names.sort();
+        Ok(names)
     }
 }
 
@@ -95,11 +118,33 @@ impl Files for MemoryFiles {
         all.any(|file| file.starts_with(path))
             .then_some(FileKind::Folder)
     }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let below = self
+            .0
+            .keys()
+            .filter_map(|file| file.strip_prefix(path).ok());
+        let first = below.filter_map(|rest| rest.components().next());
+        let names: BTreeSet<String> = first
+            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .collect();
+        if names.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(names.into_iter().collect())
+    }
 }
 
 fn too_large(limit: u64) -> io::Error {
     io::Error::new(
         io::ErrorKind::FileTooLarge,
         format!("Larger than {limit} bytes"),
+    )
+}
+
+fn too_many() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        format!("More than {MAX_NAMES} names"),
     )
 }

@@ -15,6 +15,7 @@ mod setup;
 mod variables;
 
 pub(crate) use networks::overlap;
+pub(crate) use paths::resolve as resolve_path;
 
 use crate::fields::Fields;
 use crate::files::Files;
@@ -23,6 +24,7 @@ use crate::limits::MAX_LABFILE;
 use crate::marks::Marks;
 use crate::report::{Mark, Problem, Report};
 use crate::template::Scope;
+use crate::vagrant::{self, VagrantMachine};
 use crate::value::Reader;
 use crate::yaml::{self, Tree, Value};
 use ipnet::Ipv4Net;
@@ -77,10 +79,18 @@ pub(crate) struct Resolver<'f> {
     nodes: usize,
     /// Subnets written anywhere in the lab: automatic ones keep clear of them.
     written: Vec<Ipv4Net>,
+    /// What Vagrantfiles are told.
+    vagrant: &'f vagrant::Settings,
+    /// The machines of the main file, if that is a Vagrantfile.
+    pub machines: Vec<VagrantMachine>,
 }
 
 impl<'f> Resolver<'f> {
-    pub fn new(files: &'f dyn Files, known: BTreeMap<ImageName, ImageSpec>) -> Self {
+    pub fn new(
+        files: &'f dyn Files,
+        known: BTreeMap<ImageName, ImageSpec>,
+        vagrant: &'f vagrant::Settings,
+    ) -> Self {
         Self {
             files,
             known,
@@ -92,6 +102,8 @@ impl<'f> Resolver<'f> {
             playbooks: Vec::new(),
             nodes: 0,
             written: Vec::new(),
+            vagrant,
+            machines: Vec::new(),
         }
     }
 
@@ -189,7 +201,10 @@ impl<'f> Resolver<'f> {
         let text = String::from_utf8(bytes).map_err(|_| "It is not UTF-8 text".to_owned())?;
         let number = self.report.file(path, &text);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let tree = yaml::parse(text, number, &mut self.report);
+        let tree = match self.vagrant.is_vagrantfile(path) {
+            true => self.vagrantfile(path, text, number),
+            false => yaml::parse(text, number, &mut self.report),
+        };
         if tree.is_none() && !self.report.has_errors() {
             let problem = Problem::error("empty-file", Mark::top(number), "The lab file is empty");
             let hint = "begin with `name: my-lab` and `nodes:`";
@@ -198,6 +213,20 @@ impl<'f> Resolver<'f> {
         let parsed = tree.map(|tree| Rc::new(Parsed { number, tree }));
         self.parsed.insert(key, parsed.clone());
         Ok(parsed)
+    }
+
+    /// What a Vagrantfile amounts to.
+    fn vagrantfile(&mut self, path: &Path, text: &str, number: usize) -> Option<Tree> {
+        let world = vagrant::World {
+            files: self.files,
+            settings: self.vagrant,
+            known: &self.known,
+        };
+        let lab = vagrant::read(path, text, number, &world, &mut self.report)?;
+        if self.parsed.is_empty() {
+            self.machines.clone_from(&lab.machines);
+        }
+        Some(lab.tree())
     }
 
     /// Every subnet that stands as such in a lab file or in those it names.

@@ -19,7 +19,7 @@ const SCHEMES: &[&str] = &["http://", "https://"];
 
 /// What a user says for every lab.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct UserSettings {
     /// Beginnings of addresses of images, and what stands in place of each.
     pub image_mirrors: BTreeMap<String, String>,
     /// Names of Vagrant's boxes, and the images that stand for them.
@@ -30,7 +30,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Default)]
 pub struct LoadedSettings {
     /// The settings, as far as they were understood.
-    pub settings: Settings,
+    pub settings: UserSettings,
     /// Every mistake, sorted by place.
     pub diagnostics: Vec<Diagnostic>,
     /// The text of the file.
@@ -66,14 +66,14 @@ pub fn settings(source: &dyn Files, path: &Path) -> io::Result<LoadedSettings> {
     })
 }
 
-fn read(tree: &Tree, top: Mark, report: &mut Report) -> Option<Settings> {
+fn read(tree: &Tree, top: Mark, report: &mut Report) -> Option<UserSettings> {
     let fields = Fields::read(tree, &SETTINGS, top, report)?;
     let scope = Scope::default();
     let mut reader = Reader {
         scope: &scope,
         report,
     };
-    let mut settings = Settings::default();
+    let mut settings = UserSettings::default();
     for entry in entries(&fields, "image_mirrors", &mut reader) {
         let to = reader.url(&entry.value, "image_mirrors", SCHEMES);
         if is_address(entry, &mut reader)

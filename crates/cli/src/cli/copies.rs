@@ -67,7 +67,7 @@ pub enum SnapshotVerb {
     #[command(alias = "ls")]
     List {
         /// Accepted, as Vagrant has it: snapshots are the lab's
-        #[arg(hide = true)]
+        #[arg(hide = true, value_parser = super::node)]
         node: Option<NodePath>,
     },
     /// Make the lab what it was; what it has become since is lost
@@ -82,13 +82,13 @@ pub enum SnapshotVerb {
     /// Keep the lab as it is on top of a stack: `push-1` and on
     Push {
         /// Accepted, as Vagrant has it: the whole lab is kept all the same
-        #[arg(hide = true)]
+        #[arg(hide = true, value_parser = super::node)]
         node: Option<NodePath>,
     },
     /// Make the lab what it was at the last `push`, and forget that
     Pop {
         /// In a lab of one machine it may be named, as Vagrant has it
-        #[arg(hide = true)]
+        #[arg(hide = true, value_parser = super::node)]
         node: Option<NodePath>,
         /// Do not forget it
         #[arg(long)]

@@ -32,7 +32,7 @@ pub struct ExecArgs {
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
     /// The node
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub path: NodePath,
     /// The program and its arguments
     #[arg(
@@ -50,14 +50,14 @@ pub struct SshConfigArgs {
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
     /// Nodes meant; all that are ready if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
 }
 
 #[derive(Debug, Args)]
 pub struct ConnectArgs {
     /// The node
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub path: NodePath,
     /// A TCP port in it
     #[arg(value_name = "PORT")]
@@ -79,7 +79,7 @@ pub struct SshArgs {
     #[arg(long, hide = true)]
     pub no_tty: bool,
     /// The node; may be left out in a lab of one
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub path: Option<NodePath>,
     /// Words of a shell command, as ssh takes them
     #[arg(value_name = "CMD", last = true)]
@@ -89,7 +89,7 @@ pub struct SshArgs {
 #[derive(Debug, Args)]
 pub struct PortArgs {
     /// Nodes meant, with all inside them; everything if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
     /// Print only the port of this machine that leads to this port of the node
     #[arg(long, value_name = "PORT")]
@@ -112,7 +112,7 @@ pub struct CpArgs {
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// The node; `.` for the lab's supervisor
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub path: NodePath,
     /// Go on showing what is added
     #[arg(short, long)]
@@ -137,14 +137,14 @@ pub struct LogsArgs {
 #[derive(Debug, Args)]
 pub struct NodeArgs {
     /// The node
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub path: NodePath,
 }
 
 #[derive(Debug, Args)]
 pub struct NetArgs {
     /// The node in whose network to run; the lab's top layer if left out
-    #[arg(value_name = "PATH", default_value = ".", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", default_value = ".", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub path: NodePath,
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, last = true)]

@@ -19,7 +19,7 @@ pub struct InitArgs {
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// Nodes to bring up, with all they need; everything if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
     /// Run every provisioner again, even those that have run
     #[arg(long, overrides_with = "no_provision")]
@@ -66,7 +66,7 @@ pub struct UpArgs {
 #[derive(Debug, Args)]
 pub struct ProvisionArgs {
     /// Nodes meant, with all inside them; everything that runs if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
     /// Only these: by name, even if their `run` is `never`, or by kind (`shell`, `file`)
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
@@ -76,7 +76,7 @@ pub struct ProvisionArgs {
 #[derive(Debug, Args)]
 pub struct ReloadArgs {
     /// Nodes meant, with all inside them; everything that was brought up if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
     /// Run every provisioner again, even those that have run
     #[arg(long, overrides_with = "no_provision")]
@@ -100,14 +100,14 @@ pub struct ReloadArgs {
 #[derive(Debug, Args)]
 pub struct SuspendArgs {
     /// Nodes meant, with all inside them; everything if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
 }
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Nodes to show, with all inside them; everything if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
 }
 
@@ -121,14 +121,14 @@ pub struct LsArgs {
 #[derive(Debug, Args)]
 pub struct PauseArgs {
     /// Nodes meant, with all inside them; everything if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
 }
 
 #[derive(Debug, Args)]
 pub struct ResizeArgs {
     /// The node
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub path: NodePath,
     /// How large it shall be, or by how much larger; a disk beside the root by its name
     #[arg(long, value_name = "[NAME=][+]SIZE", value_parser = new_size)]
@@ -155,7 +155,7 @@ fn new_size(text: &str) -> Result<ResizeRequest, String> {
 #[derive(Debug, Args)]
 pub struct HaltArgs {
     /// Nodes to halt with all inside them; everything if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
     /// Keep the memory as well: the next `up` goes on from there, a plain `halt` drops it
     #[arg(short, long, conflicts_with_all = ["force", "timeout"])]
@@ -171,7 +171,7 @@ pub struct HaltArgs {
 #[derive(Debug, Args)]
 pub struct DestroyArgs {
     /// Nodes to remove with all inside them; the whole lab if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
     /// Do not ask
     #[arg(short = 'f', long = "yes", alias = "force", short_alias = 'y')]
@@ -186,7 +186,7 @@ pub struct DestroyArgs {
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// Nodes to wait for; everything if none is given
-    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::nodes))]
+    #[arg(value_name = "PATH", value_parser = super::node, add = ArgValueCompleter::new(complete::nodes))]
     pub paths: Vec<NodePath>,
     /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS")]

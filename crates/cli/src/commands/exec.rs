@@ -75,8 +75,18 @@ pub fn ssh(context: &Context, args: SshArgs) -> Result<u8, Error> {
     })
 }
 
-/// The node that is meant where none is named: there is but one at the top.
+/// The node that is meant where none is named: there is but one at the top, or the
+/// Vagrantfile says which it is.
 async fn only_node(context: &Context) -> Result<NodePath, Error> {
+    let place = context.place()?;
+    place.known()?;
+    if context.is_vagrantfile(&place.file) {
+        let machines = context.read(&place.file)?.vagrant.unwrap_or_default();
+        let primary = machines.iter().find(|machine| machine.primary);
+        if let Some(path) = primary.and_then(|machine| machine.node.parse().ok()) {
+            return Ok(path);
+        }
+    }
     let status = super::client(context).await?.layer().await?.status;
     match status.nodes.as_slice() {
         [node] => Ok(node.path.clone()),

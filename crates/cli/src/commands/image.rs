@@ -183,7 +183,7 @@ fn stored(dirs: &Dirs) -> Result<Vec<Image>, Error> {
 
 /// The same, with the user's mirrors.
 fn open_to_fetch(context: &Context) -> Result<Store, Error> {
-    let mirrors = context.settings()?.image_mirrors;
+    let mirrors = context.user_settings()?.image_mirrors;
     Ok(open(&context.dirs()?)?.with_mirrors(mirrors))
 }
 

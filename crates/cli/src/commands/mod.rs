@@ -6,6 +6,7 @@ pub mod boxes;
 pub mod compare;
 pub mod connect;
 pub mod console;
+pub mod convert;
 pub mod cp;
 pub mod describe;
 pub mod destroy;

@@ -4,15 +4,7 @@
 use crate::cli::PluginArgs;
 use crate::context::Context;
 use crate::error::{Code, Error};
-
-/// Plugins whose work Nestlab does by itself.
-const BUILT_IN: [&str; 5] = [
-    "vagrant-libvirt",
-    "vagrant-disksize",
-    "vagrant-reload",
-    "vagrant-scp",
-    "vagrant-vbguest",
-];
+use nestlab_labfile::VAGRANT_PLUGINS;
 
 pub fn run(context: &Context, args: &PluginArgs) -> Result<u8, Error> {
     let mut words = args.words.iter().map(String::as_str);
@@ -28,9 +20,9 @@ pub fn run(context: &Context, args: &PluginArgs) -> Result<u8, Error> {
 }
 
 fn install(context: &Context, name: &str) -> Result<(), Error> {
-    if BUILT_IN.contains(&name) {
+    if VAGRANT_PLUGINS.contains(&name) {
         context.say(&format!(
-            "`{name}` is not needed: Nestlab does that by itself"
+            "`{name}` is not needed: Nestlab does that by itself, or it has no meaning here"
         ));
         return Ok(());
     }

@@ -8,7 +8,8 @@ use crate::place::{Place, Record};
 use crate::render::tree;
 use crate::{output, supervisor};
 use nestlab_api::message::LayerReport;
-use nestlab_model::{LayerStatus, NodePath, NodeStatus};
+use nestlab_labfile::VagrantMachine;
+use nestlab_model::{Lab, LayerStatus, NodePath, NodeStatus};
 use serde_json::{Value, json};
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<u8, Error> {
@@ -66,23 +67,22 @@ fn tell_machines(
     status: &LayerStatus,
     paths: &[NodePath],
 ) -> Result<u8, Error> {
+    let lab = lab_of(context, place, status)?;
+    let provider = |path: &NodePath, otherwise: Provider| {
+        let mut machines = lab.iter().flat_map(|(_, machines)| machines);
+        let machine = machines.find(|machine| machine.node == path.to_string());
+        machine.map_or(otherwise, |machine| Provider::named(&machine.provider))
+    };
     let mut told: Vec<(NodePath, Provider, &'static str)> = Vec::new();
     for node in status.walk() {
-        let provider = Provider::of(context, node);
+        let provider = provider(&node.path, Provider::of(context, node));
         let state = provider.state(node);
         told.push((node.path.clone(), provider, state));
     }
-    let is_fork = place
-        .record
-        .as_ref()
-        .is_some_and(|record| record.fork_of.is_some());
-    let lab = match told.is_empty() {
-        true => Some(context.load(place.existing_file()?)?),
-        false => context.read(&place.file)?.lab.filter(|_| !is_fork),
-    };
-    for (path, node) in lab.iter().flat_map(|lab| lab.layer.walk()) {
+    for (path, node) in lab.iter().flat_map(|(lab, _)| lab.layer.walk()) {
         if told.iter().all(|(known, ..)| *known != path) {
-            told.push((path, Provider::of_kind(context, node.kind), "not_created"));
+            let provider = provider(&path, Provider::of_kind(context, node.kind));
+            told.push((path, provider, "not_created"));
         }
     }
     if let Some(path) = paths
@@ -117,6 +117,24 @@ fn tell_machines(
     let text = format!("Current machine states:\n\n{}", rows.join("\n"));
     machine::ui("", "info", &text);
     Ok(0)
+}
+
+/// The lab as its file has it now, if that can be read: it must be if nothing else is known.
+fn lab_of(
+    context: &Context,
+    place: &Place,
+    status: &LayerStatus,
+) -> Result<Option<(Lab, Vec<VagrantMachine>)>, Error> {
+    if status.nodes.is_empty() {
+        return context.load_with_machines(place.existing_file()?).map(Some);
+    }
+    let record = place.record.as_ref();
+    if record.is_some_and(|record| record.fork_of.is_some()) {
+        return Ok(None);
+    }
+    let read = context.read(&place.file)?;
+    let machines = read.vagrant.unwrap_or_default();
+    Ok(read.lab.map(|lab| (lab, machines)))
 }
 
 fn show(context: &Context, record: &Record, report: &LayerReport) {

@@ -13,6 +13,7 @@ use crate::starters::{self, Starter};
 use crate::supervisor;
 use nestlab_api::client::Client;
 use nestlab_api::message::{ImageSource, LayerSpec, ProvisionChoice, UpRequest};
+use nestlab_labfile::VagrantMachine;
 use nestlab_model::{Lab, Layer, NodePath, Playbook};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -54,7 +55,7 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
         Some(name) => begun(context, name)?,
         None => context.place()?,
     };
-    let way = Way::of(&args);
+    let mut way = Way::of(&args);
     if let Some(record) = place.record.clone().filter(|r| r.fork_of.is_some()) {
         return match args.no_wait {
             true => in_background(context, &place, &record, &way),
@@ -62,8 +63,11 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
         };
     }
     let file = place.existing_file()?.to_owned();
-    let mut lab = context.load(&file)?;
+    let (mut lab, machines) = context.load_with_machines(&file)?;
     check(&lab, &way)?;
+    if way.paths.is_empty() {
+        way.paths = by_themselves(&machines)?;
+    }
     let record = place.register(lab.name.as_str(), context.global.provider.as_deref())?;
     if args.starter.is_some() && !context.global.json {
         // Before anything can go wrong: without it nobody would know what to destroy.
@@ -76,6 +80,30 @@ pub fn run(context: &Context, args: UpArgs) -> Result<u8, Error> {
         super::image::pin(context, &file, &mut lab.images).await?;
         bring_up(context, &place, &record, Some(lab), &way).await
     })
+}
+
+/// The nodes that come up without being named: all, if there is no path. A Vagrantfile may
+/// say of machines that they do not.
+fn by_themselves(machines: &[VagrantMachine]) -> Result<Vec<NodePath>, Error> {
+    let (come, wait): (Vec<_>, Vec<_>) = machines.iter().partition(|machine| machine.autostart);
+    if come.is_empty() && !wait.is_empty() {
+        let names: Vec<String> = wait
+            .iter()
+            .map(|machine| format!("`{}`", machine.node))
+            .collect();
+        return Err(Error::new(
+            Code::Usage,
+            "No machine of the Vagrantfile comes up by itself",
+        )
+        .hint(format!("Name those that shall: {}", names.join(", "))));
+    }
+    if wait.is_empty() {
+        return Ok(Vec::new());
+    }
+    let paths = come.iter().map(|machine| machine.node.parse());
+    paths
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::caused("Cannot tell which nodes are meant", &error))
 }
 
 /// The lab as its file has it now. A fork is what it was copied from, whatever has become

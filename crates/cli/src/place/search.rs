@@ -33,10 +33,8 @@ impl Habits {
 
     /// Whether a file is a Vagrantfile, by its name.
     pub fn is_vagrantfile(&self, file: &Path) -> bool {
-        let Some(name) = file.file_name() else {
-            return false;
-        };
-        VAGRANT_NAMES.iter().any(|known| name == *known) || self.name.as_deref() == Some(name)
+        let name = file.file_name();
+        nestlab_labfile::is_vagrantfile(file) || (name.is_some() && name == self.name.as_deref())
     }
 
     fn vagrant_names(&self) -> Vec<OsString> {

@@ -1,5 +1,7 @@
 //! The real program in an empty environment.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -20,9 +22,20 @@ impl Home {
     }
 
     pub fn with_lab(text: &str) -> Self {
+        Self::with_file("nestlab.yaml", text)
+    }
+
+    /// With a file in the lab's folder.
+    pub fn with_file(name: &str, text: &str) -> Self {
         let home = Self::new();
-        std::fs::write(home.path("lab/nestlab.yaml"), text).unwrap();
+        home.write(&format!("lab/{name}"), text);
         home
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
     /// Exit code, standard output and standard error, with our folder as `~`.

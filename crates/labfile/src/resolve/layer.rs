@@ -252,11 +252,6 @@ impl Resolver<'_> {
     fn from(&mut self, unit: &Unit, tree: &Tree, given: &Given, site: &Site) -> Option<Layer> {
         let text = self.reader(&site.scope).text(tree, "from")?;
         let path = resolve(&unit.folder, &text);
-        if path.file_name().is_some_and(|name| name == "Vagrantfile") {
-            let problem = Problem::error("vagrantfile", tree.mark, "`from` names a Vagrantfile");
-            self.report.add(problem.label("expected a lab file"));
-            return None;
-        }
         let key = clean(&path);
         if self.chain.contains(&key) || self.chain.len() >= MAX_FROM {
             let names = self

@@ -109,7 +109,7 @@ impl Resolver<'_> {
 }
 
 /// `text` as a path, from `folder` on if it is relative; without `.` parts.
-pub(super) fn resolve(folder: &Path, text: &str) -> PathBuf {
+pub(crate) fn resolve(folder: &Path, text: &str) -> PathBuf {
     let parts = Path::new(text)
         .components()
         .filter(|part| *part != Component::CurDir);

@@ -1,0 +1,609 @@
+//! `Enumerable`: what follows from `each`. Arrays, hashes and ranges share it.
+
+use crate::class::{ANY, Entry};
+use crate::error::Eval;
+use crate::host::Call;
+use crate::interpreter::Interpreter;
+use crate::value::{Block, Key, Map, Value};
+use std::cmp::Ordering;
+
+pub(super) fn install(ruby: &mut Interpreter<'_>) {
+    let enumerable = ruby.classes.enumerable.clone();
+    enumerable.natives(METHODS);
+    enumerable.natives(FOLDS);
+    enumerable.natives(GROUPS);
+}
+
+/// What looks at each element.
+const METHODS: &[Entry] = &[
+    ("to_a", 0, 0, to_a),
+    ("entries", 0, 0, to_a),
+    ("map", 0, 0, map),
+    ("collect", 0, 0, map),
+    ("flat_map", 0, 0, flat_map),
+    ("collect_concat", 0, 0, flat_map),
+    ("select", 0, 0, select),
+    ("filter", 0, 0, select),
+    ("find_all", 0, 0, select),
+    ("reject", 0, 0, |ruby, me, call| {
+        let kept = keep(ruby, me, &call, false)?;
+        kept.map_or_else(
+            || super::enumerator::make(ruby, me, "reject", Vec::new()),
+            Ok,
+        )
+    }),
+    ("filter_map", 0, 0, |ruby, me, call| {
+        let block = ruby.block(&call)?;
+        let mut kept = Vec::new();
+        for item in ruby.iterate(me)? {
+            let value = ruby.ask(&block, &item)?;
+            if value.is_truthy() {
+                kept.push(value);
+            }
+        }
+        ruby.array(kept)
+    }),
+    ("find", 0, 1, find),
+    ("detect", 0, 1, find),
+    ("find_index", 0, 1, find_index),
+    ("include?", 1, 1, include),
+    ("member?", 1, 1, include),
+    ("all?", 0, 1, |ruby, me, call| {
+        Ok(Value::Bool(holding(ruby, me, &call, false)? == 0))
+    }),
+    ("any?", 0, 1, |ruby, me, call| {
+        Ok(Value::Bool(first_holding(ruby, me, &call)?))
+    }),
+    ("none?", 0, 1, |ruby, me, call| {
+        Ok(Value::Bool(!first_holding(ruby, me, &call)?))
+    }),
+    ("one?", 0, 1, |ruby, me, call| {
+        Ok(Value::Bool(holding(ruby, me, &call, true)? == 1))
+    }),
+    ("each_with_index", 0, 0, |ruby, me, call| {
+        let Some(block) = call.block else {
+            return super::enumerator::make(ruby, me, "each_with_index", Vec::new());
+        };
+        for (index, item) in ruby.iterate(me)?.into_iter().enumerate() {
+            ruby.call_block(&block, vec![item, Value::Int(index as i64)])?;
+        }
+        Ok(me.clone())
+    }),
+    ("each_with_object", 1, 1, |ruby, me, call| {
+        let block = ruby.block(&call)?;
+        for item in ruby.iterate(me)? {
+            ruby.call_block(&block, vec![item, call.at(0)])?;
+        }
+        Ok(call.at(0))
+    }),
+    ("each_entry", 0, 0, |ruby, me, call| {
+        let block = ruby.block(&call)?;
+        for item in ruby.iterate(me)? {
+            ruby.ask(&block, &item)?;
+        }
+        Ok(me.clone())
+    }),
+    ("reverse_each", 0, 0, |ruby, me, call| {
+        let Some(block) = call.block else {
+            return super::enumerator::make(ruby, me, "reverse_each", Vec::new());
+        };
+        for item in ruby.iterate(me)?.into_iter().rev() {
+            ruby.ask(&block, &item)?;
+        }
+        Ok(me.clone())
+    }),
+    ("cycle", 0, 1, |ruby, me, call| {
+        let block = ruby.block(&call)?;
+        let items = ruby.iterate(me)?;
+        let rounds = match call.args.first() {
+            Some(Value::Nil) | None => i64::MAX,
+            Some(rounds) => ruby.int(rounds)?,
+        };
+        for _ in 0..rounds {
+            ruby.step(1)?;
+            if items.is_empty() {
+                break;
+            }
+            for item in &items {
+                ruby.ask(&block, item)?;
+            }
+        }
+        Ok(Value::Nil)
+    }),
+    ("first", 0, 1, |ruby, me, call| {
+        let items = ruby.iterate(me)?;
+        match call.args.first() {
+            None => Ok(items.into_iter().next().unwrap_or_default()),
+            Some(count) => {
+                let count = ruby.count(count)?;
+                ruby.array(items.into_iter().take(count).collect())
+            }
+        }
+    }),
+    ("take", 1, 1, |ruby, me, call| {
+        let count = ruby.count(&call.args[0])?;
+        let items = ruby.iterate(me)?;
+        ruby.array(items.into_iter().take(count).collect())
+    }),
+    ("drop", 1, 1, |ruby, me, call| {
+        let count = ruby.count(&call.args[0])?;
+        let items = ruby.iterate(me)?;
+        ruby.array(items.into_iter().skip(count).collect())
+    }),
+    ("take_while", 0, 0, |ruby, me, call| {
+        let (taken, _) = split_while(ruby, me, &call)?;
+        ruby.array(taken)
+    }),
+    ("drop_while", 0, 0, |ruby, me, call| {
+        let (_, rest) = split_while(ruby, me, &call)?;
+        ruby.array(rest)
+    }),
+    ("to_h", 0, 0, to_h),
+    ("to_set", 0, 0, |ruby, me, _| {
+        let class = ruby.root_constant("Set")?.unwrap_or_default();
+        let items = ruby.iterate(me)?;
+        let items = ruby.array(items)?;
+        ruby.send(&class, "new", vec![items])
+    }),
+    ("lazy", 0, 0, |_, me, _| Ok(me.clone())),
+    ("force", 0, 0, to_a),
+];
+
+/// What makes one value of all.
+const FOLDS: &[Entry] = &[
+    ("inject", 0, 2, inject),
+    ("reduce", 0, 2, inject),
+    ("sum", 0, 1, sum),
+    ("count", 0, 1, |ruby, me, call| {
+        if call.args.is_empty() && call.block.is_none() {
+            let count = ruby.iterate(me)?.len();
+            return Ok(Value::Int(count as i64));
+        }
+        let mut count = 0;
+        for item in ruby.iterate(me)? {
+            let counts = match call.args.first() {
+                Some(wanted) => ruby.equal(&item, wanted)?,
+                None => {
+                    let block = ruby.block(&call)?;
+                    ruby.asks(&block, &item)?
+                }
+            };
+            count += i64::from(counts);
+        }
+        Ok(Value::Int(count))
+    }),
+    ("min", 0, 1, |ruby, me, call| {
+        extreme(ruby, me, &call, Ordering::Less)
+    }),
+    ("max", 0, 1, |ruby, me, call| {
+        extreme(ruby, me, &call, Ordering::Greater)
+    }),
+    ("minmax", 0, 0, |ruby, me, call| {
+        let low = extreme(ruby, me, &call, Ordering::Less)?;
+        let high = extreme(ruby, me, &call, Ordering::Greater)?;
+        ruby.array(vec![low, high])
+    }),
+    ("min_by", 0, 1, |ruby, me, call| {
+        extreme_by(ruby, me, &call, Ordering::Less)
+    }),
+    ("max_by", 0, 1, |ruby, me, call| {
+        extreme_by(ruby, me, &call, Ordering::Greater)
+    }),
+    ("tally", 0, 0, |ruby, me, _| {
+        let mut counts = Map::new();
+        for item in ruby.iterate(me)? {
+            let count = counts.entry(Key::of_own(item)).or_insert(Value::Int(0));
+            if let Value::Int(count) = count {
+                *count += 1;
+            }
+        }
+        Ok(Value::Hash(ruby.new_hash(counts)?))
+    }),
+];
+
+/// What arranges the elements anew.
+const GROUPS: &[Entry] = &[
+    ("sort", 0, 0, |ruby, me, call| {
+        let items = sorted(ruby, me, &call)?;
+        ruby.array(items)
+    }),
+    ("sort_by", 0, 0, |ruby, me, call| {
+        let items = ruby.iterate(me)?;
+        let block = ruby.block(&call)?;
+        let items = sorted_by(ruby, items, &block)?;
+        ruby.array(items)
+    }),
+    ("group_by", 0, 0, |ruby, me, call| {
+        let block = ruby.block(&call)?;
+        let mut groups: indexmap::IndexMap<Key, Vec<Value>> = indexmap::IndexMap::new();
+        for item in ruby.iterate(me)? {
+            let key = ruby.ask(&block, &item)?;
+            groups.entry(Key::of_own(key)).or_default().push(item);
+        }
+        let mut map = Map::new();
+        for (key, items) in groups {
+            map.insert(key, ruby.array(items)?);
+        }
+        Ok(Value::Hash(ruby.new_hash(map)?))
+    }),
+    ("partition", 0, 0, |ruby, me, call| {
+        let block = ruby.block(&call)?;
+        let (mut yes, mut no) = (Vec::new(), Vec::new());
+        for item in ruby.iterate(me)? {
+            match ruby.asks(&block, &item)? {
+                true => yes.push(item),
+                false => no.push(item),
+            }
+        }
+        let (yes, no) = (ruby.array(yes)?, ruby.array(no)?);
+        ruby.array(vec![yes, no])
+    }),
+    ("chunk_while", 0, 0, |ruby, me, call| {
+        chunks(ruby, me, &call, true)
+    }),
+    ("slice_when", 0, 0, |ruby, me, call| {
+        chunks(ruby, me, &call, false)
+    }),
+    ("each_slice", 1, 1, |ruby, me, call| {
+        let size = ruby.count(&call.args[0])?.max(1);
+        let items = ruby.iterate(me)?;
+        let parts: Vec<Vec<Value>> = items.chunks(size).map(<[Value]>::to_vec).collect();
+        each_part(ruby, me, "each_slice", call, parts)
+    }),
+    ("each_cons", 1, 1, |ruby, me, call| {
+        let size = ruby.count(&call.args[0])?.max(1);
+        let items = ruby.iterate(me)?;
+        ruby.room_for(items.len().saturating_mul(size))?;
+        let parts: Vec<Vec<Value>> = items.windows(size).map(<[Value]>::to_vec).collect();
+        each_part(ruby, me, "each_cons", call, parts)
+    }),
+    ("zip", 0, ANY, |ruby, me, call| {
+        let items = ruby.iterate(me)?;
+        let mut others = Vec::new();
+        for other in &call.args {
+            others.push(ruby.iterate(other)?);
+        }
+        let mut zipped = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            let mut row = vec![item];
+            row.extend(
+                others
+                    .iter()
+                    .map(|other| other.get(index).cloned().unwrap_or_default()),
+            );
+            zipped.push(ruby.array(row)?);
+        }
+        match call.block {
+            Some(block) => {
+                for row in zipped {
+                    ruby.ask(&block, &row)?;
+                }
+                Ok(Value::Nil)
+            }
+            None => ruby.array(zipped),
+        }
+    }),
+    ("uniq", 0, 0, |ruby, me, call| {
+        let items = ruby.iterate(me)?;
+        let items = unique(ruby, items, call.block.as_ref())?;
+        ruby.array(items)
+    }),
+];
+
+fn to_a(ruby: &mut Interpreter<'_>, me: &Value, _: Call) -> Eval {
+    let items = ruby.iterate(me)?;
+    ruby.array(items)
+}
+
+fn map(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    let Some(block) = call.block else {
+        return super::enumerator::make(ruby, me, "map", Vec::new());
+    };
+    let items = ruby.iterate(me)?;
+    let mut mapped = Vec::with_capacity(items.len());
+    for item in items {
+        mapped.push(ruby.ask(&block, &item)?);
+    }
+    ruby.array(mapped)
+}
+
+fn flat_map(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    let block = ruby.block(&call)?;
+    let mut mapped = Vec::new();
+    for item in ruby.iterate(me)? {
+        match ruby.ask(&block, &item)? {
+            Value::Array(array) => {
+                mapped.extend(array.items.borrow().iter().cloned());
+                ruby.room_for(mapped.len())?;
+            }
+            other => mapped.push(other),
+        }
+    }
+    ruby.array(mapped)
+}
+
+fn select(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    let kept = keep(ruby, me, &call, true)?;
+    kept.map_or_else(
+        || super::enumerator::make(ruby, me, "select", Vec::new()),
+        Ok,
+    )
+}
+
+/// The elements for which the block says so; `None` without a block.
+fn keep(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: bool) -> Eval<Option<Value>> {
+    let Some(block) = &call.block else {
+        return Ok(None);
+    };
+    let mut kept = Vec::new();
+    for item in ruby.iterate(me)? {
+        if ruby.asks(block, &item)? == wanted {
+            kept.push(item);
+        }
+    }
+    ruby.array(kept).map(Some)
+}
+
+fn find(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    let Some(block) = call.block else {
+        return super::enumerator::make(ruby, me, "find", Vec::new());
+    };
+    for item in ruby.iterate(me)? {
+        if ruby.asks(&block, &item)? {
+            return Ok(item);
+        }
+    }
+    Ok(Value::Nil)
+}
+
+fn find_index(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    for (index, item) in ruby.iterate(me)?.into_iter().enumerate() {
+        let found = match call.args.first() {
+            Some(wanted) => ruby.equal(&item, wanted)?,
+            None => {
+                let block = ruby.block(&call)?;
+                ruby.asks(&block, &item)?
+            }
+        };
+        if found {
+            return Ok(Value::Int(index as i64));
+        }
+    }
+    Ok(Value::Nil)
+}
+
+fn include(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    for item in ruby.iterate(me)? {
+        if ruby.equal(&item, &call.args[0])? {
+            return Ok(Value::Bool(true));
+        }
+    }
+    Ok(Value::Bool(false))
+}
+
+/// Whether the pattern, the block or truth itself says yes to an element.
+fn holds(ruby: &mut Interpreter<'_>, call: &Call, item: &Value) -> Eval<bool> {
+    match (call.args.first(), &call.block) {
+        (Some(pattern), _) => Ok(ruby.send(pattern, "===", vec![item.clone()])?.is_truthy()),
+        (None, Some(block)) => ruby.asks(block, item),
+        (None, None) => Ok(item.is_truthy()),
+    }
+}
+
+/// How many elements hold, or do not.
+fn holding(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: bool) -> Eval<usize> {
+    let mut count = 0;
+    for item in ruby.iterate(me)? {
+        count += usize::from(holds(ruby, call, &item)? == wanted);
+        if !wanted && count > 0 {
+            break;
+        }
+    }
+    Ok(count)
+}
+
+fn first_holding(ruby: &mut Interpreter<'_>, me: &Value, call: &Call) -> Eval<bool> {
+    for item in ruby.iterate(me)? {
+        if holds(ruby, call, &item)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn split_while(
+    ruby: &mut Interpreter<'_>,
+    me: &Value,
+    call: &Call,
+) -> Eval<(Vec<Value>, Vec<Value>)> {
+    let block = ruby.block(call)?;
+    let mut items = ruby.iterate(me)?;
+    let mut count = 0;
+    while count < items.len() && ruby.asks(&block, &items[count].clone())? {
+        count += 1;
+    }
+    let rest = items.split_off(count);
+    Ok((items, rest))
+}
+
+fn to_h(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    let mut map = Map::new();
+    for item in ruby.iterate(me)? {
+        let pair = match &call.block {
+            Some(block) => ruby.ask(block, &item)?,
+            None => item,
+        };
+        match pair.as_items().as_deref() {
+            Some([key, value]) => {
+                map.insert(Key::of_own(key.clone()), value.clone());
+            }
+            _ => {
+                let class = ruby.class_of(&pair).title();
+                let message = format!("wrong element type {class} (expected array)");
+                return Err(ruby.raise("TypeError", message));
+            }
+        }
+    }
+    Ok(Value::Hash(ruby.new_hash(map)?))
+}
+
+/// `inject { |sum, x| … }`, `inject(0) { … }`, `inject(:+)`, `inject(0, :+)`
+fn inject(ruby: &mut Interpreter<'_>, me: &Value, mut call: Call) -> Eval {
+    let operator = match (&call.block, call.args.last()) {
+        (None, Some(name)) => Some(ruby.name_of(&name.clone())?),
+        _ => None,
+    };
+    if operator.is_some() {
+        call.args.pop();
+    }
+    let mut items = ruby.iterate(me)?.into_iter();
+    let mut sum = match call.args.into_iter().next() {
+        Some(first) => first,
+        None => match items.next() {
+            Some(first) => first,
+            None => return Ok(Value::Nil),
+        },
+    };
+    for item in items {
+        sum = match (&call.block, &operator) {
+            (Some(block), _) => ruby.call_block(block, vec![sum, item])?,
+            (None, Some(operator)) => ruby.send(&sum, operator, vec![item])?,
+            (None, None) => return Err(ruby.raise("LocalJumpError", "no block given")),
+        };
+    }
+    Ok(sum)
+}
+
+fn sum(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    let mut sum = call.args.first().cloned().unwrap_or(Value::Int(0));
+    for item in ruby.iterate(me)? {
+        let item = match &call.block {
+            Some(block) => ruby.ask(block, &item)?,
+            None => item,
+        };
+        sum = ruby.send(&sum, "+", vec![item])?;
+    }
+    Ok(sum)
+}
+
+fn extreme(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: Ordering) -> Eval {
+    let mut items = sorted(ruby, me, call)?;
+    if wanted == Ordering::Greater {
+        items.reverse();
+    }
+    match call.args.first() {
+        None => Ok(items.into_iter().next().unwrap_or_default()),
+        Some(count) => {
+            let count = ruby.count(count)?;
+            ruby.array(items.into_iter().take(count).collect())
+        }
+    }
+}
+
+fn extreme_by(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: Ordering) -> Eval {
+    let block = ruby.block(call)?;
+    let mut best: Option<(Value, Value)> = None;
+    for item in ruby.iterate(me)? {
+        let rank = ruby.ask(&block, &item)?;
+        let better = match &best {
+            Some((known, _)) => ruby.order(&rank, known)? == wanted,
+            None => true,
+        };
+        if better {
+            best = Some((rank, item));
+        }
+    }
+    Ok(best.map(|(_, item)| item).unwrap_or_default())
+}
+
+pub(super) fn sorted(ruby: &mut Interpreter<'_>, me: &Value, call: &Call) -> Eval<Vec<Value>> {
+    let items = ruby.iterate(me)?;
+    match &call.block {
+        None => ruby.sort(items, &mut |ruby, a, b| ruby.order(a, b)),
+        Some(block) => ruby.sort(items, &mut |ruby, a, b| {
+            let order = ruby.call_block(block, vec![a.clone(), b.clone()])?;
+            match order {
+                Value::Nil => ruby.order(a, &Value::Nil),
+                order => Ok(ruby.int(&order)?.cmp(&0)),
+            }
+        }),
+    }
+}
+
+pub(super) fn sorted_by(
+    ruby: &mut Interpreter<'_>,
+    items: Vec<Value>,
+    block: &Block,
+) -> Eval<Vec<Value>> {
+    let mut ranked = Vec::with_capacity(items.len());
+    for item in items {
+        let rank = ruby.ask(block, &item)?;
+        ranked.push(ruby.array(vec![rank, item])?);
+    }
+    let ranked = ruby.sort(ranked, &mut |ruby, a, b| {
+        let rank = |pair: &Value| pair.as_items().and_then(|pair| pair.into_iter().next());
+        let (a, b) = (rank(a).unwrap_or_default(), rank(b).unwrap_or_default());
+        ruby.order(&a, &b)
+    })?;
+    let items = ranked.iter().filter_map(|pair| pair.as_items()?.pop());
+    Ok(items.collect())
+}
+
+pub(super) fn unique(
+    ruby: &mut Interpreter<'_>,
+    items: Vec<Value>,
+    block: Option<&Block>,
+) -> Eval<Vec<Value>> {
+    let mut seen = Map::new();
+    for item in items {
+        let key = match block {
+            Some(block) => ruby.ask(block, &item)?,
+            None => item.clone(),
+        };
+        seen.entry(Key::new(key)).or_insert(item);
+    }
+    Ok(seen.into_values().collect())
+}
+
+/// Neighbours stay together while the block says `together`.
+fn chunks(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, together: bool) -> Eval {
+    let block = ruby.block(call)?;
+    let mut parts: Vec<Vec<Value>> = Vec::new();
+    for item in ruby.iterate(me)? {
+        let last = parts.last().and_then(|part| part.last()).cloned();
+        let joins = match last {
+            Some(last) => {
+                ruby.call_block(&block, vec![last, item.clone()])?
+                    .is_truthy()
+                    == together
+            }
+            None => false,
+        };
+        match parts.last_mut() {
+            Some(part) if joins => part.push(item),
+            _ => parts.push(vec![item]),
+        }
+    }
+    let mut arrays = Vec::new();
+    for part in parts {
+        arrays.push(ruby.array(part)?);
+    }
+    ruby.array(arrays)
+}
+
+fn each_part(
+    ruby: &mut Interpreter<'_>,
+    me: &Value,
+    name: &str,
+    call: Call,
+    parts: Vec<Vec<Value>>,
+) -> Eval {
+    let Some(block) = call.block else {
+        return super::enumerator::make(ruby, me, name, call.args);
+    };
+    for part in parts {
+        let part = ruby.array(part)?;
+        ruby.ask(&block, &part)?;
+    }
+    Ok(me.clone())
+}
