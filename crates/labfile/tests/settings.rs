@@ -1,11 +1,11 @@
 //! A user's settings, and mistakes in them.
 
-use nestlab_labfile::{LoadedSettings, MemoryFiles, settings};
+use nestlab_labfile::{LoadedSettings, MemoryFiles, user_settings};
 use std::path::Path;
 
 fn loaded(text: &str) -> LoadedSettings {
     let files = MemoryFiles::new().with("/config.yaml", text);
-    settings(&files, Path::new("/config.yaml")).unwrap()
+    user_settings(&files, Path::new("/config.yaml")).unwrap()
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn mirrors_and_aliases_are_read() {
 
 #[test]
 fn no_settings_are_fine() {
-    let none = settings(&MemoryFiles::new(), Path::new("/config.yaml")).unwrap();
+    let none = user_settings(&MemoryFiles::new(), Path::new("/config.yaml")).unwrap();
     assert_eq!(none.settings, Default::default());
     assert_eq!(loaded("box_aliases:\n").render(false), "");
 }
