@@ -133,9 +133,18 @@ impl Interpreter<'_> {
             Kind::MatchAssign(call, targets) => self.match_assign(call, targets, env),
             Kind::File => Ok(self.path_of(span)),
             Kind::Line => Ok(Value::Int(self.sources.line(span) as i64)),
-            Kind::Command => Err(self.refuse("a command in backticks").over(span)),
+            Kind::Command(parts) => self.command(parts, env).map_err(|error| error.over(span)),
             Kind::Unsupported(what) => Err(self.unsupported(what, Some(span))),
             _ => Err(self.unsupported("this construct", Some(span))),
+        }
+    }
+
+    /// A command in backticks, whose output the host may know.
+    fn command(&mut self, parts: &[Node], env: &Env) -> Eval {
+        let line = self.text(parts, env)?;
+        match self.host.command(&line) {
+            Some(output) => self.string(output),
+            None => Err(self.refuse(&format!("`{line}`"))),
         }
     }
 

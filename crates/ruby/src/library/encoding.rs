@@ -1,6 +1,8 @@
 //! `SecureRandom`, `Base64`, `Etc`, `RbConfig` and other small modules.
 
-use crate::class::Entry;
+use crate::class::{ANY, Entry};
+use crate::error::Eval;
+use crate::host::Call;
 use crate::interpreter::Interpreter;
 use crate::value::{Name, Value};
 
@@ -24,6 +26,15 @@ pub(super) fn install(ruby: &mut Interpreter<'_>) {
     for name in REFUSED {
         let module = super::add(ruby, name, true);
         module.refused.set(true);
+        let mut constants = module.constants.borrow_mut();
+        match *name {
+            "Socket" => {
+                constants.insert(Name::from("AF_INET"), Value::Int(2));
+                constants.insert(Name::from("AF_INET6"), Value::Int(10));
+            }
+            "FileUtils" => module.meta().natives(FOLDERS),
+            _ => {}
+        }
     }
     config(ruby);
 }
@@ -57,6 +68,23 @@ const REFUSED: &[&str] = &[
     "GC",
     "Readline",
 ];
+
+/// What a provider wants to be there before it starts: nothing is lost if it is not made.
+const FOLDERS: &[Entry] = &[
+    ("mkdir", 1, ANY, ignored),
+    ("mkdir_p", 1, ANY, ignored),
+    ("makedirs", 1, ANY, ignored),
+    ("touch", 1, ANY, ignored),
+];
+
+fn ignored(ruby: &mut Interpreter<'_>, _: &Value, call: Call) -> Eval {
+    let what = format!(
+        "`FileUtils.{}` is ignored: reading a file writes nothing",
+        call.name
+    );
+    ruby.warn("ignored", what, None, Some(call.span));
+    Ok(call.at(0))
+}
 
 const RANDOM: &[Entry] = &[
     ("hex", 0, 1, |ruby, _, call| {
