@@ -48,7 +48,7 @@ impl Interpreter<'_> {
             Kind::Float(value) => Ok(Value::Float(*value)),
             Kind::Str(text) => self.string(text.as_str()),
             Kind::Symbol(name) => Ok(Value::Symbol(name.clone())),
-            Kind::Local(name, depth) => Ok(env.scope.at(*depth).get(name).unwrap_or_default()),
+            Kind::Local(name, depth) => Ok(env.scope.at(*depth).find(name).unwrap_or_default()),
             Kind::Call(invocation) => self.call(invocation, node.span, env),
             Kind::Sequence(nodes) => self.sequence(nodes, env),
             Kind::Assign(target, value) => self.assign_node(target, value, env),

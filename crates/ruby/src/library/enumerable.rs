@@ -43,6 +43,10 @@ const METHODS: &[Entry] = &[
         }
         ruby.array(kept)
     }),
+    ("grep", 1, 1, |ruby, me, call| grep(ruby, me, &call, true)),
+    ("grep_v", 1, 1, |ruby, me, call| {
+        grep(ruby, me, &call, false)
+    }),
     ("find", 0, 1, find),
     ("detect", 0, 1, find),
     ("find_index", 0, 1, find_index),
@@ -93,7 +97,9 @@ const METHODS: &[Entry] = &[
         Ok(me.clone())
     }),
     ("cycle", 0, 1, |ruby, me, call| {
-        let block = ruby.block(&call)?;
+        let Some(block) = call.block else {
+            return Err(ruby.unsupported("`cycle` without a block", None));
+        };
         let items = ruby.iterate(me)?;
         let rounds = match call.args.first() {
             Some(Value::Nil) | None => i64::MAX,
@@ -342,6 +348,22 @@ fn keep(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: bool) -> Ev
         }
     }
     ruby.array(kept).map(Some)
+}
+
+/// The elements that a pattern fits, or does not.
+fn grep(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: bool) -> Eval {
+    let mut found = Vec::new();
+    for item in ruby.iterate(me)? {
+        let fits = ruby.send(&call.args[0], "===", vec![item.clone()])?;
+        if fits.is_truthy() != wanted {
+            continue;
+        }
+        found.push(match &call.block {
+            Some(block) => ruby.ask(block, &item)?,
+            None => item,
+        });
+    }
+    ruby.array(found)
 }
 
 fn find(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {

@@ -30,7 +30,11 @@ const METHODS: &[Entry] = &[
     ("!", 0, 0, |_, me, _| Ok(Value::Bool(!me.is_truthy()))),
     ("===", 1, 1, |ruby, me, call| ruby.send(me, "==", call.args)),
     ("eql?", 1, 1, |ruby, me, call| {
-        is_equal(ruby, me, &call.args[0])
+        let alike = std::mem::discriminant(me) == std::mem::discriminant(&call.args[0]);
+        match alike {
+            true => is_equal(ruby, me, &call.args[0]),
+            false => Ok(Value::Bool(false)),
+        }
     }),
     ("equal?", 1, 1, |_, me, call| {
         Ok(Value::Bool(me.is_same(&call.args[0])))
