@@ -179,10 +179,10 @@ impl Interpreter<'_> {
             Some(inner) => self.eval(inner, env)?,
             None => env.scope.find("*").unwrap_or_default(),
         };
-        self.to_splat(value)
+        self.splatted(value)
     }
 
-    pub(crate) fn to_splat(&mut self, value: Value) -> Eval {
+    pub(crate) fn splatted(&mut self, value: Value) -> Eval {
         match &value {
             Value::Array(_) => Ok(value),
             Value::Nil => self.array(Vec::new()),

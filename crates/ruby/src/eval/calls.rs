@@ -121,14 +121,14 @@ impl Interpreter<'_> {
             },
             Some(Passed::Argument(Some(node))) => {
                 let value = self.eval(node, env)?;
-                let block = self.placed(node.span, |ruby| ruby.to_block(&value))?;
+                let block = self.placed(node.span, |ruby| ruby.block_from(&value))?;
                 Ok((block, 0))
             }
         }
     }
 
     /// What `&value` passes.
-    pub(crate) fn to_block(&mut self, value: &Value) -> Eval<Option<Block>> {
+    pub(crate) fn block_from(&mut self, value: &Value) -> Eval<Option<Block>> {
         let code = match value {
             Value::Nil => return Ok(None),
             Value::Proc(block) => return Ok(Some(block.clone())),
@@ -136,7 +136,7 @@ impl Interpreter<'_> {
             Value::Method(bound) => Code::Method(bound.clone()),
             value if self.responds(value, "to_proc") => {
                 let value = self.send(value, "to_proc", Vec::new())?;
-                return self.to_block(&value);
+                return self.block_from(&value);
             }
             value => {
                 let class = self.class_of(value).title();

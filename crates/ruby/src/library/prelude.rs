@@ -30,6 +30,11 @@ const TEXTS: &[(&[&str], &str, &str)] = &[
     (&["Gem"], "gem.rb", include_str!("../prelude/gem.rb")),
     (&["ERB"], "erb.rb", include_str!("../prelude/erb.rb")),
     (
+        &["GetoptLong", "OptionParser"],
+        "options.rb",
+        include_str!("../prelude/options.rb"),
+    ),
+    (
         &[
             "Shellwords",
             "Base64",

@@ -81,7 +81,7 @@ const BOUND: &[Entry] = &[
 ];
 
 fn own(ruby: &mut Interpreter<'_>, me: &Value) -> Eval<Block> {
-    match ruby.to_block(me)? {
+    match ruby.block_from(me)? {
         Some(block) => Ok(block),
         None => Err(ruby.no_conversion(me, "Proc")),
     }
