@@ -180,6 +180,12 @@ pub trait Host {
         None
     }
 
+    /// Whether what would change a file is left out with a warning, instead of being refused. Either
+    /// way nothing is written.
+    fn ignores_writes(&self) -> bool {
+        false
+    }
+
     /// Whether `require` of a library of this name has nothing to do, because the host is that library.
     fn provides(&self, _library: &str) -> bool {
         false

@@ -86,3 +86,10 @@ fn a_block_that_was_kept_still_sees_its_variables_and_assignments_read_before_th
         ]
     );
 }
+
+#[test]
+fn relative_paths_begin_where_the_file_says() {
+    let host = Memory::new(&[("/lab/a/x.yml", "k: 1"), ("/lab/y", "")]);
+    let text = "r = Dir.chdir('a') { YAML.load_file('x.yml')['k'] }\n[r, File.exist?('y'), File.exist?('x.yml')]";
+    assert_eq!(shown(&host, text), "[1, true, false]");
+}

@@ -112,5 +112,5 @@ fn dump(text: &str) -> String {
         }
     }
     out.push('"');
-    out.replace("#{", "\\#{").replace("#<", "#<")
+    out.replace("#{", "\\#{")
 }

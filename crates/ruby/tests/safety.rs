@@ -57,6 +57,23 @@ fn what_would_act_is_refused_by_name_and_cannot_be_rescued() {
 }
 
 #[test]
+fn a_host_may_know_what_a_command_prints_and_leave_out_what_would_be_written() {
+    check("`uname -m`.strip", r#""x86_64""#);
+    let host = Memory {
+        ignores_writes: true,
+        ..Memory::new(&[])
+    };
+    let text = "FileUtils.mkdir_p 'x'\nFile.open('hosts', 'w') { |f| f.puts 'a'; f.write 'b' }\nFile.write('y', 'z')\n1";
+    let lines = [
+        "1:1: ignored: `FileUtils.mkdir_p` is ignored: reading a file writes nothing",
+        "2:1: ignored: `File.open(…, \"w\")` is ignored: reading a file writes nothing",
+        "3:1: ignored: `File.write` is ignored: reading a file writes nothing",
+        "1",
+    ];
+    assert_eq!(shown(&host, text), lines.join("\n"));
+}
+
+#[test]
 fn ensure_does_not_go_on_after_a_refusal() {
     let host = Memory::new(&[]);
     shown(&host, "begin; system('x'); ensure; puts 'after'; end");

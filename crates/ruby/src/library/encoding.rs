@@ -38,7 +38,7 @@ pub(super) fn install(ruby: &mut Interpreter<'_>) {
                 constants.insert(Name::from("CLOCK_REALTIME"), Value::Int(0));
                 module.meta().natives(PROCESS);
             }
-            "FileUtils" => module.meta().natives(FOLDERS),
+            "FileUtils" => module.meta().natives(FILES),
             _ => {}
         }
     }
@@ -94,21 +94,32 @@ const SOCKET: &[Entry] = &[
     ("gethostname", 0, 0, |_, _, _| Ok(Value::text("localhost"))),
 ];
 
-/// What a provider wants to be there before it starts: nothing is lost if it is not made.
-const FOLDERS: &[Entry] = &[
-    ("mkdir", 1, ANY, ignored),
-    ("mkdir_p", 1, ANY, ignored),
-    ("makedirs", 1, ANY, ignored),
-    ("touch", 1, ANY, ignored),
+/// What changes files.
+const FILES: &[Entry] = &[
+    ("mkdir", 0, ANY, ignored),
+    ("mkdir_p", 0, ANY, ignored),
+    ("makedirs", 0, ANY, ignored),
+    ("touch", 0, ANY, ignored),
+    ("rm", 0, ANY, ignored),
+    ("rm_f", 0, ANY, ignored),
+    ("rm_r", 0, ANY, ignored),
+    ("rm_rf", 0, ANY, ignored),
+    ("rmdir", 0, ANY, ignored),
+    ("remove_dir", 0, ANY, ignored),
+    ("cp", 0, ANY, ignored),
+    ("cp_r", 0, ANY, ignored),
+    ("copy", 0, ANY, ignored),
+    ("mv", 0, ANY, ignored),
+    ("move", 0, ANY, ignored),
+    ("ln_s", 0, ANY, ignored),
+    ("ln_sf", 0, ANY, ignored),
+    ("chmod", 0, ANY, ignored),
+    ("chmod_R", 0, ANY, ignored),
+    ("install", 0, ANY, ignored),
 ];
 
 fn ignored(ruby: &mut Interpreter<'_>, _: &Value, call: Call) -> Eval {
-    let what = format!(
-        "`FileUtils.{}` is ignored: reading a file writes nothing",
-        call.name
-    );
-    ruby.warn("ignored", what, None, Some(call.span));
-    Ok(call.at(0))
+    ruby.no_write(&format!("FileUtils.{}", call.name), &call)
 }
 
 const RANDOM: &[Entry] = &[

@@ -22,7 +22,7 @@ const FUNCTIONS: &[Entry] = &[
     }),
     ("load", 1, 2, |ruby, _, call| {
         let name = ruby.path(&call.args[0])?;
-        let base = ruby.host.platform().folder;
+        let base = ruby.folder.clone();
         Ok(Value::Bool(ruby.load(&name, &base, true)?))
     }),
     ("gem", 1, 255, |_, _, _| Ok(Value::Bool(true))),
@@ -117,14 +117,14 @@ const HARMLESS: &[&str] = &[
 fn require(ruby: &mut Interpreter<'_>, _: &Value, call: Call) -> Eval {
     let name = ruby.path(&call.args[0])?;
     if name.starts_with(['.', '/', '~']) {
-        let base = ruby.host.platform().folder;
+        let base = ruby.folder.clone();
         return Ok(Value::Bool(ruby.load(&name, &base, false)?));
     }
     // What the host stands for is there already.
     if HARMLESS.contains(&&*name) || ruby.host.provides(&name) {
         return Ok(Value::Bool(true));
     }
-    let base = ruby.host.platform().folder;
+    let base = ruby.folder.clone();
     Ok(Value::Bool(ruby.load(&name, &base, false)?))
 }
 
