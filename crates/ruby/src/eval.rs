@@ -48,7 +48,7 @@ impl Interpreter<'_> {
             Kind::Float(value) => Ok(Value::Float(*value)),
             Kind::Str(text) => self.string(text.as_str()),
             Kind::Symbol(name) => Ok(Value::Symbol(name.clone())),
-            Kind::Local(name, depth) => Ok(env.scope.at(*depth).get(name).unwrap_or_default()),
+            Kind::Local(name, depth) => Ok(env.scope.at(*depth).find(name).unwrap_or_default()),
             Kind::Call(invocation) => self.call(invocation, node.span, env),
             Kind::Sequence(nodes) => self.sequence(nodes, env),
             Kind::Assign(target, value) => self.assign_node(target, value, env),
@@ -133,9 +133,18 @@ impl Interpreter<'_> {
             Kind::MatchAssign(call, targets) => self.match_assign(call, targets, env),
             Kind::File => Ok(self.path_of(span)),
             Kind::Line => Ok(Value::Int(self.sources.line(span) as i64)),
-            Kind::Command => Err(self.refuse("a command in backticks").over(span)),
+            Kind::Command(parts) => self.command(parts, env).map_err(|error| error.over(span)),
             Kind::Unsupported(what) => Err(self.unsupported(what, Some(span))),
             _ => Err(self.unsupported("this construct", Some(span))),
+        }
+    }
+
+    /// A command in backticks, whose output the host may know.
+    fn command(&mut self, parts: &[Node], env: &Env) -> Eval {
+        let line = self.text(parts, env)?;
+        match self.host.command(&line) {
+            Some(output) => self.string(output),
+            None => Err(self.refuse(&format!("`{line}`"))),
         }
     }
 
@@ -170,10 +179,10 @@ impl Interpreter<'_> {
             Some(inner) => self.eval(inner, env)?,
             None => env.scope.find("*").unwrap_or_default(),
         };
-        self.to_splat(value)
+        self.splatted(value)
     }
 
-    pub(crate) fn to_splat(&mut self, value: Value) -> Eval {
+    pub(crate) fn splatted(&mut self, value: Value) -> Eval {
         match &value {
             Value::Array(_) => Ok(value),
             Value::Nil => self.array(Vec::new()),

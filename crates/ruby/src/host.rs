@@ -29,12 +29,29 @@ pub struct Call {
     pub span: Span,
     /// The name of the method alone.
     pub name_span: Span,
+    /// Where the arguments by position stand; empty if that is not known of each (a splat).
+    pub arg_spans: Vec<Span>,
+    /// Where the values by name stand; empty if that is not known of each.
+    pub keyword_spans: Vec<Span>,
 }
 
 impl Call {
     /// An argument by position.
     pub fn arg(&self, index: usize) -> Option<&Value> {
         self.args.get(index)
+    }
+
+    /// Where an argument by position stands, else the whole call.
+    pub fn arg_span(&self, index: usize) -> Span {
+        self.arg_spans.get(index).copied().unwrap_or(self.span)
+    }
+
+    /// Where the value of an argument by name stands, else the whole call.
+    pub fn keyword_span(&self, name: &str) -> Span {
+        let named = |(key, _): &(Value, Value)| matches!(key, Value::Symbol(key) if &**key == name);
+        let index = self.keywords.iter().position(named);
+        let span = index.and_then(|index| self.keyword_spans.get(index));
+        span.copied().unwrap_or(self.span)
     }
 
     /// An argument by name.
@@ -156,6 +173,17 @@ pub trait Host {
     /// top level. `None` if the host knows none either.
     fn function(&self, _ruby: &mut Interpreter<'_>, _call: &Call) -> Option<Result<Value, Error>> {
         None
+    }
+
+    /// What a command in backticks prints, for a host that knows without running it. `None` refuses it.
+    fn command(&self, _line: &str) -> Option<String> {
+        None
+    }
+
+    /// Whether what would change a file is left out with a warning, instead of being refused. Either
+    /// way nothing is written.
+    fn ignores_writes(&self) -> bool {
+        false
     }
 
     /// Whether `require` of a library of this name has nothing to do, because the host is that library.

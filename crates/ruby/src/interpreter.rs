@@ -33,6 +33,8 @@ pub struct Interpreter<'h> {
     pub(crate) globals: HashMap<Name, Value>,
     pub(crate) environment: Rc<Hash>,
     pub(crate) loaded: Vec<PathBuf>,
+    /// Where relative paths begin.
+    pub(crate) folder: PathBuf,
     pub(crate) regexes: HashMap<(String, Options), Rc<Pattern>>,
     pub(crate) random: u64,
     /// The calls under way, the innermost last.
@@ -46,6 +48,8 @@ pub struct Interpreter<'h> {
     pub(crate) levels: u32,
     /// The exceptions that are being handled, for a `raise` without arguments.
     pub(crate) rescuing: Vec<Raised>,
+    /// The objects whose `object_id` was asked for.
+    pub(crate) numbered: Vec<Value>,
     heap: Vec<Tracked>,
     heap_limit: usize,
     next_id: u64,
@@ -93,6 +97,7 @@ impl<'h> Interpreter<'h> {
             globals: HashMap::new(),
             environment: Rc::default(),
             loaded: Vec::new(),
+            folder: host.platform().folder,
             regexes: HashMap::new(),
             random: 0x5eed,
             calls: Vec::new(),
@@ -101,6 +106,7 @@ impl<'h> Interpreter<'h> {
             printed: String::new(),
             levels: 0,
             rescuing: Vec::new(),
+            numbered: Vec::new(),
             heap: Vec::new(),
             heap_limit: 10_000,
             next_id: 1,

@@ -76,7 +76,7 @@ pub(crate) enum Kind {
     File,
     Line,
     /// Backticks.
-    Command,
+    Command(Vec<Node>),
     Unsupported(&'static str),
 }
 

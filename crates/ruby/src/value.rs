@@ -4,10 +4,10 @@
 //! in: when it ends, containers are emptied (so that neither cycles nor deep
 //! nesting outlive it). A host takes what it needs before.
 
-use crate::class::{Class, Method};
+use crate::class::{Body, Class, Method};
 use crate::env::Env;
 use crate::host::Handle;
-use crate::tree::Function;
+use crate::tree::{Function, Parameters};
 use indexmap::IndexMap;
 use std::cell::{Cell, RefCell};
 use std::hash::{Hash as _, Hasher};
@@ -166,6 +166,34 @@ pub struct Bound {
     pub(crate) receiver: Value,
     pub(crate) name: Name,
     pub(crate) method: Option<Rc<Method>>,
+}
+
+impl Proc {
+    /// How many arguments it takes, as Ruby's `arity` has it: `-n - 1` if it needs `n` and takes more.
+    pub fn arity(&self) -> i64 {
+        let Some(parameters) = self.parameters() else {
+            return -1;
+        };
+        let (least, most) = parameters.arity();
+        let needs = parameters
+            .keywords
+            .iter()
+            .any(|(_, default)| default.is_none());
+        let least = least as i64 + i64::from(needs && least == 0);
+        let open = most.is_none() || (self.lambda && !parameters.optional.is_empty());
+        if open { -least - 1 } else { least }
+    }
+
+    fn parameters(&self) -> Option<&Parameters> {
+        match &self.code {
+            Code::Closure { function, .. } => Some(&function.parameters),
+            Code::Method(bound) => match bound.method.as_ref().map(|method| &method.body) {
+                Some(Body::Function(function, _)) => Some(&function.parameters),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 impl Value {

@@ -2,7 +2,6 @@
 //! place; judging is left to others, so that all mistakes are found in one run.
 
 mod objects;
-mod places;
 mod values;
 
 use super::config::{Scope, StepId};
@@ -201,7 +200,7 @@ impl Host<'_> {
         }
         let name = self.provider(&scope);
         for block in blocks_of(&scope, &name) {
-            if ruby.arity(&block) == (2, Some(2)) {
+            if block.arity() == 2 {
                 scope.merge(&self.override_scope(ruby, &block));
             }
         }
@@ -490,13 +489,32 @@ impl nestlab_ruby::Host for Host<'_> {
             .collect()
     }
 
+    /// What some files ask of the system that they believe to run on; nothing is run.
+    fn command(&self, line: &str) -> Option<String> {
+        let platform = self.platform();
+        let user = self.settings.env.get("USER").map_or("root", String::as_str);
+        let answer = match line.trim() {
+            "uname" | "uname -s" => "Linux",
+            "uname -m" | "uname -p" | "uname -i" | "arch" => &platform.cpu,
+            "whoami" | "id -un" => user,
+            "nproc" | "grep -c ^processor /proc/cpuinfo" | "grep -c processor /proc/cpuinfo" => {
+                return Some(format!("{}\n", platform.processors));
+            }
+            _ => return None,
+        };
+        Some(format!("{answer}\n"))
+    }
+
     fn platform(&self) -> Platform {
         let home = self
             .settings
             .env
             .get("HOME")
             .map_or("/root", String::as_str);
+        let cpu = std::env::consts::ARCH;
         Platform {
+            ruby: format!("{cpu}-linux"),
+            cpu: cpu.to_owned(),
             folder: self.folder.to_owned(),
             home: home.into(),
             arguments: vec!["up".into()],

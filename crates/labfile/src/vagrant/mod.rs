@@ -49,7 +49,9 @@ pub struct Settings {
     pub provider: Option<String>,
     /// What boxes stand for: the name of an image, a file, or an address.
     pub box_aliases: BTreeMap<String, String>,
-    /// Plugins that `Vagrant.has_plugin?` says yes to, beside those whose work is done here.
+    /// Plugins that `Vagrant.has_plugin?` says yes to, beside those whose work is done here. If
+    /// there are none it says yes to all: what is said to a plugin is a warning at most, while
+    /// a file that misses one gives up.
     pub plugins: BTreeSet<String>,
     /// What Vagrantfiles may be called as well.
     pub file_name: Option<String>,

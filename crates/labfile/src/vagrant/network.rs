@@ -109,7 +109,7 @@ impl Networks {
                 public: wanted.public,
                 dhcp,
                 subnet: None,
-                isolated: false,
+                isolated: true,
                 mtu: None,
                 mark,
                 name: String::new(),
@@ -119,7 +119,8 @@ impl Networks {
         let draft = &mut self.drafts[at];
         draft.given = draft.given.take().or_else(|| wanted.name.clone());
         draft.subnet = draft.subnet.or(wanted.subnet);
-        draft.isolated |= wanted.isolated;
+        // One machine that wants a way out is enough for the network to have one.
+        draft.isolated &= wanted.isolated;
         draft.mtu = draft.mtu.take().or_else(|| wanted.mtu.clone());
         at
     }
@@ -174,7 +175,7 @@ impl Networks {
             return None;
         }
         let mut all = Node::map(mark);
-        for attachment in attached {
+        for attachment in firsts(attached) {
             let mut endpoint = Node::map(attachment.mark);
             if let Some((ip, mark)) = &attachment.ip {
                 endpoint.put("ip", Node::text(*mark, ip));
@@ -189,6 +190,40 @@ impl Networks {
         }
         Some(all)
     }
+
+    /// Further addresses of a machine on a network that it is attached to already: what it
+    /// has there, the address with its prefix length, and where that is said.
+    pub fn more_addresses(&self, machine: usize) -> Vec<(String, String, Mark)> {
+        let attached = &self.attached[machine];
+        let mut more = Vec::new();
+        for (number, attachment) in attached.iter().enumerate() {
+            let same = |other: &&Attachment| other.draft == attachment.draft;
+            let first = attached[..number].iter().find(same);
+            let first = first.and_then(|first| first.ip.as_ref());
+            let prefix = self.drafts[attachment.draft]
+                .subnet
+                .map(|subnet| subnet.prefix_len());
+            if let (Some((first, _)), Some((ip, mark)), Some(prefix)) =
+                (first, &attachment.ip, prefix)
+            {
+                more.push((first.clone(), format!("{ip}/{prefix}"), *mark));
+            }
+        }
+        more
+    }
+}
+
+/// The first attachment to each network; also what cannot be anything but a mistake.
+fn firsts(attached: &[Attachment]) -> impl Iterator<Item = &Attachment> {
+    attached
+        .iter()
+        .enumerate()
+        .filter_map(move |(number, attachment)| {
+            let same = |other: &&Attachment| other.draft == attachment.draft;
+            let first = attached[..number].iter().find(same);
+            let both = first.is_some_and(|first| first.ip.is_some() && attachment.ip.is_some());
+            (!both).then_some(attachment)
+        })
 }
 
 /// What one `config.vm.network` asks for.

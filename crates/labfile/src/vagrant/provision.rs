@@ -143,7 +143,7 @@ impl Steps {
                 };
                 self.shell(&options, &frame, machine, cx, notes);
             }
-            "file" => self.file(step, &options, cx),
+            "file" => self.file(step, &options, &machine.user(), cx),
             "ansible" | "ansible_local" => self.ansible(step, &options, notes),
             "hostmanager" => notes.ignore("provisioners", "hostmanager", mark),
             "reload" => {
@@ -205,10 +205,10 @@ impl Steps {
         let program = match (options.get("inline"), options.get("path")) {
             (Some(inline), _) => {
                 let text = inline.datum.show();
-                self.needs_user |= shell::mentions_user(&text);
+                self.look_at(&text, inline.mark, notes);
                 Program::Inline(self.inline(&text, &run, machine), inline.mark)
             }
-            (None, Some(path)) => self.path(&path.datum.show(), path.mark, &run, cx),
+            (None, Some(path)) => self.path(&path.datum.show(), path.mark, &run, cx, notes),
             (None, None) if options.is("reset") || options.is("reboot") => return,
             (None, None) => {
                 let message = "A shell provisioner needs `inline` or `path`";
@@ -253,7 +253,27 @@ impl Steps {
         shell::carrier(&self.script_file("inline"), text, run)
     }
 
-    fn path(&mut self, path: &str, mark: Mark, run: &Run<'_>, cx: &Context<'_>) -> Program {
+    /// What a script takes for granted that a box has.
+    fn look_at(&mut self, text: &str, mark: Mark, notes: &mut Notes<'_>) {
+        self.needs_user |= shell::mentions_user(text);
+        if let Some(name) = shell::mentions_interface(text)
+            && notes.first("vagrant-interface")
+        {
+            let message = format!("A script speaks of `{name}`, which is another interface here");
+            let hint = "a node's first interface is that of its first private network; \
+                        `ip -o -4 addr` tells by address";
+            notes.warn("vagrant-interface", mark, message, hint);
+        }
+    }
+
+    fn path(
+        &mut self,
+        path: &str,
+        mark: Mark,
+        run: &Run<'_>,
+        cx: &Context<'_>,
+        notes: &mut Notes<'_>,
+    ) -> Program {
         let name = path.rsplit('/').next().unwrap_or("script").to_owned();
         let remote = ["http://", "https://", "ftp://"];
         if remote.iter().any(|scheme| path.starts_with(scheme)) {
@@ -266,7 +286,7 @@ impl Steps {
             .read(&cx.path(&path), MAX_SCRIPT)
             .unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        self.needs_user |= shell::mentions_user(&text);
+        self.look_at(&text, mark, notes);
         let runs_itself = text.is_empty() || text.starts_with("#!");
         let words = matches!(run.args, Args::Words(_));
         if runs_itself && words && run.user.is_none() && !text.contains("\r\n") {
@@ -298,22 +318,23 @@ impl Steps {
         format!("{SCRIPTS}/{}-{name}", self.scripts)
     }
 
-    fn file(&mut self, step: &Step, options: &Options, cx: &Context<'_>) {
+    fn file(&mut self, step: &Step, options: &Options, user: &str, cx: &Context<'_>) {
         let mark = step.log.mark;
         let mut copy = Node::map(mark);
         let source = options.text("source").map(|source| cx.expand(&source));
         if let Some(source) = &source {
             copy.put("source", Node::text(options.mark("source"), source));
         }
-        if let Some(target) = options.text("destination") {
-            let target = self.in_home(&target);
+        let mut target = options
+            .text("destination")
+            .map(|target| self.in_home(&target, user));
+        if let Some(target) = &mut target {
             let base = source
                 .as_deref()
                 .and_then(|source| source.trim_end_matches('/').rsplit('/').next());
-            let target = match base {
-                Some(base) if target.ends_with('/') => format!("{target}{base}"),
-                _ => target,
-            };
+            if let Some(base) = base.filter(|_| target.ends_with('/')) {
+                target.push_str(base);
+            }
             copy.put("target", Node::text(options.mark("destination"), target));
         }
         let frame = Frame {
@@ -324,18 +345,33 @@ impl Steps {
         let mut node = frame.node();
         node.put("file", copy);
         self.steps.push(node);
+        if let Some(target) = target.filter(|target| target.starts_with("/home/")) {
+            self.owner(step, &target, user);
+        }
+    }
+
+    /// Gives what was copied into the user's home to him.
+    fn owner(&mut self, step: &Step, target: &str, user: &str) {
+        let frame = Frame {
+            title: step.name.as_ref().map(|name| format!("{name}-owner")),
+            run: step.run.clone(),
+            mark: step.log.mark,
+        };
+        let mut node = frame.node();
+        node.put("inline", Node::text(frame.mark, shell::owner(user, target)));
+        self.steps.push(node);
     }
 
     /// Vagrant copies as the box's user: what is not absolute lies in his home.
-    fn in_home(&mut self, target: &str) -> String {
+    fn in_home(&mut self, target: &str, user: &str) -> String {
         let inner = target
             .strip_prefix("~/")
             .or_else(|| target.strip_prefix("$HOME/"))
             .or(if target == "~" { Some("") } else { None })
             .or_else(|| (!target.starts_with('/')).then_some(target));
-        self.needs_user |= inner.is_some() || target.starts_with("/home/vagrant");
+        self.needs_user |= inner.is_some() || target.starts_with(&format!("/home/{user}"));
         match inner {
-            Some(inner) => format!("/home/vagrant/{}", inner.trim_start_matches("./")),
+            Some(inner) => format!("/home/{user}/{}", inner.trim_start_matches("./")),
             None => target.to_owned(),
         }
     }

@@ -175,6 +175,22 @@ chown -R {name}: \"$home\"
     )
 }
 
+/// A program that gives a node a further address where it has one already.
+pub(super) fn address(first: &str, address: &str) -> String {
+    let (first, address) = (quote(first), quote(address));
+    format!(
+        "#!/bin/sh
+device=$(ip -o -4 addr | awk -v ip={first} '{{ sub(\"/.*\", \"\", $4) }} $4 == ip {{ print $2; exit }}')
+ip addr replace {address} dev \"$device\"
+"
+    )
+}
+
+/// A program that gives a file to a user.
+pub(super) fn owner(user: &str, path: &str) -> String {
+    format!("#!/bin/sh\nchown -R {}: {}\n", quote(user), quote(path))
+}
+
 /// A program that gives a node a name other than Nestlab's.
 pub(super) fn hostname(name: &str) -> String {
     let short = name.split('.').next().unwrap_or(name);
@@ -210,6 +226,18 @@ pub(super) fn mentions_user(text: &str) -> bool {
     })
 }
 
+/// The second interface of a box, if a script speaks of it: Vagrant's first one is its own.
+pub(super) fn mentions_interface(text: &str) -> Option<&'static str> {
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let whole = |name: &&str| {
+        text.match_indices(*name).any(|(at, _)| {
+            let (before, behind) = (&text[..at], &text[at + name.len()..]);
+            !before.ends_with(letter) && !behind.starts_with(letter)
+        })
+    };
+    ["eth1", "enp0s8"].into_iter().find(whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +267,13 @@ mod tests {
         assert!(mentions_user("cp x /home/vagrant/.bashrc"));
         assert!(!mentions_user("sh /vagrant/setup.sh"));
         assert!(!mentions_user("cd /vagrant && ls"));
+    }
+
+    #[test]
+    fn interfaces_are_whole_words() {
+        assert_eq!(mentions_interface("--iface=eth1 --x"), Some("eth1"));
+        assert_eq!(mentions_interface("ip addr show enp0s8"), Some("enp0s8"));
+        assert_eq!(mentions_interface("veth1 eth10"), None);
     }
 
     #[test]

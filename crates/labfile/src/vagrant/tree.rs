@@ -111,6 +111,7 @@ pub(super) fn lab(machines: &Machines, cx: &Context<'_>, report: &mut Report) ->
             machine,
             ports,
             endpoints: networks.endpoints(number, machine.mark),
+            addresses: networks.more_addresses(number),
         };
         let name = name_of(&machine.name, "machine");
         let node = parts.node(&name, &mut images, cx, &mut notes);
@@ -141,6 +142,8 @@ struct Parts<'m> {
     machine: &'m Machine,
     ports: Vec<Node>,
     endpoints: Option<Node>,
+    /// See [`Networks::more_addresses`].
+    addresses: Vec<(String, String, Mark)>,
 }
 
 impl Parts<'_> {
@@ -155,6 +158,7 @@ impl Parts<'_> {
             machine,
             mut ports,
             endpoints,
+            addresses,
         } = self;
         let mark = machine.mark;
         options(machine, notes);
@@ -185,7 +189,8 @@ impl Parts<'_> {
             node.put("ports", Node::list(mark, ports));
         }
         cloud_init(machine, &mut node, notes);
-        setup(machine, name, &hardware, &mut node, cx, notes);
+        let own = own_steps(machine, name, &addresses, notes);
+        setup(machine, own, &hardware, &mut node, cx, notes);
         if !machine.autostart {
             note_autostart(machine, notes);
             return node.comment("autostart: false, so Vagrant starts it only by name");
@@ -365,10 +370,35 @@ fn cloud_init(machine: &Machine, node: &mut Node, notes: &mut Notes<'_>) {
     node.put("cloud_init", inner);
 }
 
-/// Files, environment and steps.
-fn setup(
+/// What Vagrant does to a machine before its provisioners.
+fn own_steps(
     machine: &Machine,
     name: &str,
+    addresses: &[(String, String, Mark)],
+    notes: &mut Notes<'_>,
+) -> Vec<Node> {
+    let mut steps = Vec::new();
+    let hostname = machine.vm.get("hostname");
+    if let Some(hostname) = hostname.filter(|given| given.datum.show() != name) {
+        let text = hostname.datum.show();
+        if is_host_name(&text) {
+            steps.push(own_step("hostname", shell::hostname(&text), hostname.mark));
+        } else {
+            let message = format!("`{text}` is no host name");
+            let hint = "it has letters, digits, `-` and `.`, and begins with a letter or digit";
+            notes.error("vagrant-value", hostname.mark, message, hint);
+        }
+    }
+    for (first, address, mark) in addresses {
+        steps.push(own_step("address", shell::address(first, address), *mark));
+    }
+    steps
+}
+
+/// Files, environment and steps; `all` are those that come first.
+fn setup(
+    machine: &Machine,
+    mut all: Vec<Node>,
     hardware: &Hardware,
     node: &mut Node,
     cx: &Context<'_>,
@@ -380,21 +410,6 @@ fn setup(
     files.append(&mut steps.files);
     if !files.is_empty() {
         node.put("files", Node::list(mark, files));
-    }
-    let mut all = Vec::new();
-    if let Some(hostname) = machine
-        .vm
-        .get("hostname")
-        .filter(|given| given.datum.show() != name)
-    {
-        let text = hostname.datum.show();
-        if is_host_name(&text) {
-            all.push(own_step("hostname", shell::hostname(&text), hostname.mark));
-        } else {
-            let message = format!("`{text}` is no host name");
-            let hint = "it has letters, digits, `-` and `.`, and begins with a letter or digit";
-            notes.error("vagrant-value", hostname.mark, message, hint);
-        }
     }
     if steps.needs_user && hardware.container.is_none() {
         all.push(own_step("vagrant-user", shell::user(&machine.user()), mark));

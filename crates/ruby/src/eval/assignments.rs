@@ -36,11 +36,11 @@ impl Interpreter<'_> {
     pub(crate) fn assign(&mut self, target: &Target, value: Value, env: &Env) -> Eval<()> {
         match target {
             Target::Several(targets) => {
-                let items = self.to_items(value)?;
+                let items = self.items_of(value)?;
                 self.assign_all(targets, items, env)
             }
             Target::Splat(inner) => {
-                let value = self.to_splat(value)?;
+                let value = self.splatted(value)?;
                 match inner {
                     Some(inner) => self.assign(inner, value, env),
                     None => Ok(()),
@@ -187,13 +187,13 @@ impl Interpreter<'_> {
 
     pub(super) fn multi_assign(&mut self, targets: &Targets, value: &Node, env: &Env) -> Eval {
         let value = self.eval(value, env)?;
-        let items = self.to_items(value.clone())?;
+        let items = self.items_of(value.clone())?;
         self.assign_all(targets, items, env)?;
         Ok(value)
     }
 
     /// A value as the items that several targets share.
-    fn to_items(&mut self, value: Value) -> Eval<Vec<Value>> {
+    fn items_of(&mut self, value: Value) -> Eval<Vec<Value>> {
         match &value {
             Value::Array(_) => Ok(value.as_items().unwrap_or_default()),
             Value::Object(_) if self.responds(&value, "to_ary") => {

@@ -5,7 +5,7 @@ use crate::error::{Error, Eval, Flow};
 use crate::host::Call;
 use crate::interpreter::Interpreter;
 use crate::span::Span;
-use crate::tree::{Arguments, Invocation, Passed};
+use crate::tree::{Arguments, Invocation, Kind, Node, Pair, Passed};
 use crate::value::{Block, Bound, Code, Name, Proc, Value};
 use std::rc::Rc;
 
@@ -20,10 +20,7 @@ struct Given {
 impl Interpreter<'_> {
     pub(super) fn call(&mut self, invocation: &Invocation, span: Span, env: &Env) -> Eval {
         let (receiver, implicit) = match &invocation.receiver {
-            Some(node) => (
-                self.eval(node, env)?,
-                matches!(node.kind, crate::tree::Kind::Me),
-            ),
+            Some(node) => (self.eval(node, env)?, matches!(node.kind, Kind::Me)),
             None => (env.frame.me.clone(), true),
         };
         if invocation.safe && receiver.is_nil() {
@@ -38,7 +35,10 @@ impl Interpreter<'_> {
             .assignment
             .then(|| given.args.last().cloned())
             .flatten();
+        let (arg_spans, keyword_spans) = spans(&invocation.arguments);
         let call = Call {
+            arg_spans,
+            keyword_spans,
             name: invocation.name.clone(),
             args: given.args,
             keywords: given.keywords,
@@ -121,14 +121,14 @@ impl Interpreter<'_> {
             },
             Some(Passed::Argument(Some(node))) => {
                 let value = self.eval(node, env)?;
-                let block = self.placed(node.span, |ruby| ruby.to_block(&value))?;
+                let block = self.placed(node.span, |ruby| ruby.block_from(&value))?;
                 Ok((block, 0))
             }
         }
     }
 
     /// What `&value` passes.
-    pub(crate) fn to_block(&mut self, value: &Value) -> Eval<Option<Block>> {
+    pub(crate) fn block_from(&mut self, value: &Value) -> Eval<Option<Block>> {
         let code = match value {
             Value::Nil => return Ok(None),
             Value::Proc(block) => return Ok(Some(block.clone())),
@@ -136,7 +136,7 @@ impl Interpreter<'_> {
             Value::Method(bound) => Code::Method(bound.clone()),
             value if self.responds(value, "to_proc") => {
                 let value = self.send(value, "to_proc", Vec::new())?;
-                return self.to_block(&value);
+                return self.block_from(&value);
             }
             value => {
                 let class = self.class_of(value).title();
@@ -186,6 +186,8 @@ impl Interpreter<'_> {
                 .or_else(|| env.frame.block.borrow().clone()),
             span,
             name_span: span,
+            arg_spans: Vec::new(),
+            keyword_spans: Vec::new(),
         };
         let me = env.frame.me.clone();
         let result = self.called_at(span, env, |ruby| match ruby.find_super(&me, &method) {
@@ -213,6 +215,19 @@ impl Interpreter<'_> {
     }
 }
 
+/// Where arguments stand, unless a splat makes several of one.
+fn spans(arguments: &Arguments) -> (Vec<Span>, Vec<Span>) {
+    let positional = arguments.positional.iter();
+    let plain = |node: &&Node| !matches!(node.kind, Kind::Splat(_));
+    let args: Vec<Span> = positional.take_while(plain).map(|node| node.span).collect();
+    let value = |pair: &Pair| match pair {
+        Pair::Entry(_, value) => Some(value.span),
+        Pair::Splat(_) => None,
+    };
+    let keywords: Vec<Span> = arguments.keywords.iter().map_while(value).collect();
+    (args, keywords)
+}
+
 /// The value of a call whose block ended it by `break`.
 fn caught(result: Eval, mine: u64) -> Eval {
     match result.map_err(|error| *error.0) {
@@ -226,7 +241,7 @@ fn quick(invocation: &Invocation, receiver: &Value) -> Option<Eval> {
     let (Value::Int(left), [right]) = (receiver, &*invocation.arguments.positional) else {
         return None;
     };
-    let crate::tree::Kind::Int(right) = right.kind else {
+    let Kind::Int(right) = right.kind else {
         return None;
     };
     Some(Ok(match &*invocation.name {

@@ -254,7 +254,6 @@ impl Interpreter<'_> {
 
     /// Counts calls within calls.
     pub(crate) fn deeper(&mut self, work: impl FnOnce(&mut Self) -> Eval) -> Eval {
-        self.allocate(256)?;
         if self.used.depth >= self.limits.depth {
             let message = "Calls go too deep: an endless recursion?";
             return Err(self.fail("limit", message, None, None));

@@ -6,7 +6,7 @@ use crate::error::{Error, Eval};
 use crate::host::{Call, Handle, Stream};
 use crate::library::inspect;
 use crate::span::{FileId, Sources, Span};
-use crate::value::{Block, Code, Key, Map, Name, Value};
+use crate::value::{Block, Key, Map, Name, Value};
 
 impl Interpreter<'_> {
     /// The files that were read so far.
@@ -71,14 +71,6 @@ impl Interpreter<'_> {
         self.call_proc(block, args, Vec::new(), None, Some(me))
     }
 
-    /// How many parameters a block has at least, and at most unless it takes any number.
-    pub fn arity(&self, block: &Block) -> (usize, Option<usize>) {
-        match &block.code {
-            Code::Closure { function, .. } => function.parameters.arity(),
-            _ => (1, None),
-        }
-    }
-
     /// Calls a method of a value.
     ///
     /// # Errors
@@ -115,6 +107,8 @@ impl Interpreter<'_> {
             block: None,
             span,
             name_span: span,
+            arg_spans: Vec::new(),
+            keyword_spans: Vec::new(),
         }
     }
 

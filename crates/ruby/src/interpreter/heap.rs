@@ -64,6 +64,7 @@ impl Tracked {
 
 impl Interpreter<'_> {
     fn track(&mut self, tracked: Tracked) {
+        self.used.bytes += 64;
         if self.heap.len() >= self.heap_limit {
             self.heap.retain(|tracked| !tracked.is_garbage());
             self.heap_limit = (self.heap.len() * 2).max(10_000);
@@ -133,6 +134,7 @@ impl Interpreter<'_> {
             self.track(Tracked::Scope(env.scope.clone()));
         }
         if Rc::strong_count(&env.frame) > 1 {
+            self.used.bytes += 256;
             self.track(Tracked::Frame(env.frame.clone()));
         }
     }

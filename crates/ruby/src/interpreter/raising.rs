@@ -65,8 +65,12 @@ impl Interpreter<'_> {
 
     /// What would act outside of the evaluation is refused by name.
     pub fn refuse(&mut self, what: &str) -> Error {
-        let message =
-            format!("`{what}` is refused: reading a file runs, writes and fetches nothing");
+        let what = if what.starts_with('`') {
+            what.to_owned()
+        } else {
+            format!("`{what}`")
+        };
+        let message = format!("{what} is refused: reading a file runs, writes and fetches nothing");
         self.fail("refused", message, None, None)
     }
 

@@ -268,7 +268,12 @@ const PARTS: &[Entry] = &[
     ("first", 0, 1, |ruby, me, call| match call.args.first() {
         None => Ok(nth(me, 0).unwrap_or_default()),
         Some(count) => {
-            let count = ruby.count(count)?;
+            let count = match ruby.int(count)? {
+                count if count < 0 => {
+                    return Err(ruby.raise("ArgumentError", "negative array size"));
+                }
+                count => usize::try_from(count).unwrap_or(usize::MAX),
+            };
             ruby.array(items(me).into_iter().take(count).collect())
         }
     }),

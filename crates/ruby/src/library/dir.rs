@@ -10,9 +10,10 @@ pub(super) fn install(ruby: &mut Interpreter<'_>) {
     let dir = super::add(ruby, "Dir", false);
     let meta = dir.meta();
     meta.natives(METHODS);
-    for name in [
-        "mkdir", "rmdir", "delete", "unlink", "mktmpdir", "chroot", "new", "open",
-    ] {
+    for name in ["mkdir", "rmdir", "delete", "unlink", "mktmpdir"] {
+        meta.natives(&[(name, 0, ANY, changed)]);
+    }
+    for name in ["chroot", "new", "open"] {
         meta.natives(&[(name, 0, ANY, |ruby, _, call| {
             Err(ruby.refuse(&format!("Dir.{}", call.name)))
         })]);
@@ -51,23 +52,37 @@ const METHODS: &[Entry] = &[
         let children = children(ruby, me, call)?;
         ruby.send_with(&children, "each", Vec::new(), block)
     }),
-    ("chdir", 0, 1, |ruby, _, call| match call.block {
-        Some(_) => Err(ruby.unsupported("`Dir.chdir` with a block", Some(call.span))),
-        None => {
-            let shown = ruby.inspect(&call.at(0))?;
-            let message =
-                format!("`Dir.chdir({shown})` is ignored: paths begin at the file's folder");
-            ruby.warn("ignored", message, None, Some(call.span));
-            Ok(Value::Int(0))
-        }
+    ("chdir", 0, 1, |ruby, _, call| {
+        let folder = match call.args.first() {
+            Some(folder) => ruby.full_path(folder)?,
+            None => ruby.host.platform().home,
+        };
+        let before = std::mem::replace(&mut ruby.folder, folder);
+        let Some(block) = call.block else {
+            return Ok(Value::Int(0));
+        };
+        let shown = Value::text(ruby.folder.to_string_lossy());
+        let result = ruby.ask(&block, &shown);
+        ruby.folder = before;
+        result
     }),
 ];
+
+/// What would change folders. A block gets the name of one that is not made.
+fn changed(ruby: &mut Interpreter<'_>, _: &Value, call: Call) -> Eval {
+    ruby.no_write(&format!("Dir.{}", call.name), &call)?;
+    let folder = Value::text("/tmp/ruby");
+    match &call.block {
+        Some(block) => ruby.ask(block, &folder),
+        None => Ok(folder),
+    }
+}
 
 fn glob(ruby: &mut Interpreter<'_>, _: &Value, mut call: Call) -> Eval {
     let options = call.take_options();
     let base = match options.and_then(|options| options.get_name("base")) {
         Some(base) => ruby.full_path(&base)?,
-        None => ruby.host.platform().folder,
+        None => ruby.folder.clone(),
     };
     let mut found = Vec::new();
     for pattern in &call.args {
@@ -100,7 +115,7 @@ fn exists(ruby: &mut Interpreter<'_>, _: &Value, call: Call) -> Eval {
 }
 
 fn pwd(ruby: &mut Interpreter<'_>, _: &Value, _: Call) -> Eval {
-    let folder = ruby.host.platform().folder;
+    let folder = ruby.folder.clone();
     ruby.string(folder.to_string_lossy())
 }
 

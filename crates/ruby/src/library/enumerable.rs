@@ -1,17 +1,21 @@
 //! `Enumerable`: what follows from `each`. Arrays, hashes and ranges share it.
 
-use crate::class::{ANY, Entry};
+mod folds;
+mod groups;
+
+pub(super) use groups::{sorted, unique};
+
+use crate::class::Entry;
 use crate::error::Eval;
 use crate::host::Call;
 use crate::interpreter::Interpreter;
-use crate::value::{Block, Key, Map, Value};
-use std::cmp::Ordering;
+use crate::value::{Key, Map, Value};
 
 pub(super) fn install(ruby: &mut Interpreter<'_>) {
     let enumerable = ruby.classes.enumerable.clone();
     enumerable.natives(METHODS);
-    enumerable.natives(FOLDS);
-    enumerable.natives(GROUPS);
+    enumerable.natives(folds::METHODS);
+    enumerable.natives(groups::METHODS);
 }
 
 /// What looks at each element.
@@ -42,6 +46,10 @@ const METHODS: &[Entry] = &[
             }
         }
         ruby.array(kept)
+    }),
+    ("grep", 1, 1, |ruby, me, call| grep(ruby, me, &call, true)),
+    ("grep_v", 1, 1, |ruby, me, call| {
+        grep(ruby, me, &call, false)
     }),
     ("find", 0, 1, find),
     ("detect", 0, 1, find),
@@ -93,7 +101,9 @@ const METHODS: &[Entry] = &[
         Ok(me.clone())
     }),
     ("cycle", 0, 1, |ruby, me, call| {
-        let block = ruby.block(&call)?;
+        let Some(block) = call.block else {
+            return Err(ruby.unsupported("`cycle` without a block", None));
+        };
         let items = ruby.iterate(me)?;
         let rounds = match call.args.first() {
             Some(Value::Nil) | None => i64::MAX,
@@ -149,147 +159,6 @@ const METHODS: &[Entry] = &[
     ("force", 0, 0, to_a),
 ];
 
-/// What makes one value of all.
-const FOLDS: &[Entry] = &[
-    ("inject", 0, 2, inject),
-    ("reduce", 0, 2, inject),
-    ("sum", 0, 1, sum),
-    ("count", 0, 1, |ruby, me, call| {
-        if call.args.is_empty() && call.block.is_none() {
-            let count = ruby.iterate(me)?.len();
-            return Ok(Value::Int(count as i64));
-        }
-        let mut count = 0;
-        for item in ruby.iterate(me)? {
-            let counts = match call.args.first() {
-                Some(wanted) => ruby.equal(&item, wanted)?,
-                None => {
-                    let block = ruby.block(&call)?;
-                    ruby.asks(&block, &item)?
-                }
-            };
-            count += i64::from(counts);
-        }
-        Ok(Value::Int(count))
-    }),
-    ("min", 0, 1, |ruby, me, call| {
-        extreme(ruby, me, &call, Ordering::Less)
-    }),
-    ("max", 0, 1, |ruby, me, call| {
-        extreme(ruby, me, &call, Ordering::Greater)
-    }),
-    ("minmax", 0, 0, |ruby, me, call| {
-        let low = extreme(ruby, me, &call, Ordering::Less)?;
-        let high = extreme(ruby, me, &call, Ordering::Greater)?;
-        ruby.array(vec![low, high])
-    }),
-    ("min_by", 0, 1, |ruby, me, call| {
-        extreme_by(ruby, me, &call, Ordering::Less)
-    }),
-    ("max_by", 0, 1, |ruby, me, call| {
-        extreme_by(ruby, me, &call, Ordering::Greater)
-    }),
-    ("tally", 0, 0, |ruby, me, _| {
-        let mut counts = Map::new();
-        for item in ruby.iterate(me)? {
-            let count = counts.entry(Key::of_own(item)).or_insert(Value::Int(0));
-            if let Value::Int(count) = count {
-                *count += 1;
-            }
-        }
-        Ok(Value::Hash(ruby.new_hash(counts)?))
-    }),
-];
-
-/// What arranges the elements anew.
-const GROUPS: &[Entry] = &[
-    ("sort", 0, 0, |ruby, me, call| {
-        let items = sorted(ruby, me, &call)?;
-        ruby.array(items)
-    }),
-    ("sort_by", 0, 0, |ruby, me, call| {
-        let items = ruby.iterate(me)?;
-        let block = ruby.block(&call)?;
-        let items = sorted_by(ruby, items, &block)?;
-        ruby.array(items)
-    }),
-    ("group_by", 0, 0, |ruby, me, call| {
-        let block = ruby.block(&call)?;
-        let mut groups: indexmap::IndexMap<Key, Vec<Value>> = indexmap::IndexMap::new();
-        for item in ruby.iterate(me)? {
-            let key = ruby.ask(&block, &item)?;
-            groups.entry(Key::of_own(key)).or_default().push(item);
-        }
-        let mut map = Map::new();
-        for (key, items) in groups {
-            map.insert(key, ruby.array(items)?);
-        }
-        Ok(Value::Hash(ruby.new_hash(map)?))
-    }),
-    ("partition", 0, 0, |ruby, me, call| {
-        let block = ruby.block(&call)?;
-        let (mut yes, mut no) = (Vec::new(), Vec::new());
-        for item in ruby.iterate(me)? {
-            match ruby.asks(&block, &item)? {
-                true => yes.push(item),
-                false => no.push(item),
-            }
-        }
-        let (yes, no) = (ruby.array(yes)?, ruby.array(no)?);
-        ruby.array(vec![yes, no])
-    }),
-    ("chunk_while", 0, 0, |ruby, me, call| {
-        chunks(ruby, me, &call, true)
-    }),
-    ("slice_when", 0, 0, |ruby, me, call| {
-        chunks(ruby, me, &call, false)
-    }),
-    ("each_slice", 1, 1, |ruby, me, call| {
-        let size = ruby.count(&call.args[0])?.max(1);
-        let items = ruby.iterate(me)?;
-        let parts: Vec<Vec<Value>> = items.chunks(size).map(<[Value]>::to_vec).collect();
-        each_part(ruby, me, "each_slice", call, parts)
-    }),
-    ("each_cons", 1, 1, |ruby, me, call| {
-        let size = ruby.count(&call.args[0])?.max(1);
-        let items = ruby.iterate(me)?;
-        ruby.room_for(items.len().saturating_mul(size))?;
-        let parts: Vec<Vec<Value>> = items.windows(size).map(<[Value]>::to_vec).collect();
-        each_part(ruby, me, "each_cons", call, parts)
-    }),
-    ("zip", 0, ANY, |ruby, me, call| {
-        let items = ruby.iterate(me)?;
-        let mut others = Vec::new();
-        for other in &call.args {
-            others.push(ruby.iterate(other)?);
-        }
-        let mut zipped = Vec::new();
-        for (index, item) in items.into_iter().enumerate() {
-            let mut row = vec![item];
-            row.extend(
-                others
-                    .iter()
-                    .map(|other| other.get(index).cloned().unwrap_or_default()),
-            );
-            zipped.push(ruby.array(row)?);
-        }
-        match call.block {
-            Some(block) => {
-                for row in zipped {
-                    ruby.ask(&block, &row)?;
-                }
-                Ok(Value::Nil)
-            }
-            None => ruby.array(zipped),
-        }
-    }),
-    ("uniq", 0, 0, |ruby, me, call| {
-        let items = ruby.iterate(me)?;
-        let items = unique(ruby, items, call.block.as_ref())?;
-        ruby.array(items)
-    }),
-];
-
 fn to_a(ruby: &mut Interpreter<'_>, me: &Value, _: Call) -> Eval {
     let items = ruby.iterate(me)?;
     ruby.array(items)
@@ -342,6 +211,22 @@ fn keep(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: bool) -> Ev
         }
     }
     ruby.array(kept).map(Some)
+}
+
+/// The elements that a pattern fits, or does not.
+fn grep(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: bool) -> Eval {
+    let mut found = Vec::new();
+    for item in ruby.iterate(me)? {
+        let fits = ruby.send(&call.args[0], "===", vec![item.clone()])?;
+        if fits.is_truthy() != wanted {
+            continue;
+        }
+        found.push(match &call.block {
+            Some(block) => ruby.ask(block, &item)?,
+            None => item,
+        });
+    }
+    ruby.array(found)
 }
 
 fn find(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
@@ -445,165 +330,4 @@ fn to_h(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
         }
     }
     Ok(Value::Hash(ruby.new_hash(map)?))
-}
-
-/// `inject { |sum, x| … }`, `inject(0) { … }`, `inject(:+)`, `inject(0, :+)`
-fn inject(ruby: &mut Interpreter<'_>, me: &Value, mut call: Call) -> Eval {
-    let operator = match (&call.block, call.args.last()) {
-        (None, Some(name)) => Some(ruby.name_of(&name.clone())?),
-        _ => None,
-    };
-    if operator.is_some() {
-        call.args.pop();
-    }
-    let mut items = ruby.iterate(me)?.into_iter();
-    let mut sum = match call.args.into_iter().next() {
-        Some(first) => first,
-        None => match items.next() {
-            Some(first) => first,
-            None => return Ok(Value::Nil),
-        },
-    };
-    for item in items {
-        sum = match (&call.block, &operator) {
-            (Some(block), _) => ruby.call_block(block, vec![sum, item])?,
-            (None, Some(operator)) => ruby.send(&sum, operator, vec![item])?,
-            (None, None) => return Err(ruby.raise("LocalJumpError", "no block given")),
-        };
-    }
-    Ok(sum)
-}
-
-fn sum(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
-    let mut sum = call.args.first().cloned().unwrap_or(Value::Int(0));
-    for item in ruby.iterate(me)? {
-        let item = match &call.block {
-            Some(block) => ruby.ask(block, &item)?,
-            None => item,
-        };
-        sum = ruby.send(&sum, "+", vec![item])?;
-    }
-    Ok(sum)
-}
-
-fn extreme(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: Ordering) -> Eval {
-    let mut items = sorted(ruby, me, call)?;
-    if wanted == Ordering::Greater {
-        items.reverse();
-    }
-    match call.args.first() {
-        None => Ok(items.into_iter().next().unwrap_or_default()),
-        Some(count) => {
-            let count = ruby.count(count)?;
-            ruby.array(items.into_iter().take(count).collect())
-        }
-    }
-}
-
-fn extreme_by(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, wanted: Ordering) -> Eval {
-    let block = ruby.block(call)?;
-    let mut best: Option<(Value, Value)> = None;
-    for item in ruby.iterate(me)? {
-        let rank = ruby.ask(&block, &item)?;
-        let better = match &best {
-            Some((known, _)) => ruby.order(&rank, known)? == wanted,
-            None => true,
-        };
-        if better {
-            best = Some((rank, item));
-        }
-    }
-    Ok(best.map(|(_, item)| item).unwrap_or_default())
-}
-
-pub(super) fn sorted(ruby: &mut Interpreter<'_>, me: &Value, call: &Call) -> Eval<Vec<Value>> {
-    let items = ruby.iterate(me)?;
-    match &call.block {
-        None => ruby.sort(items, &mut |ruby, a, b| ruby.order(a, b)),
-        Some(block) => ruby.sort(items, &mut |ruby, a, b| {
-            let order = ruby.call_block(block, vec![a.clone(), b.clone()])?;
-            match order {
-                Value::Nil => ruby.order(a, &Value::Nil),
-                order => Ok(ruby.int(&order)?.cmp(&0)),
-            }
-        }),
-    }
-}
-
-pub(super) fn sorted_by(
-    ruby: &mut Interpreter<'_>,
-    items: Vec<Value>,
-    block: &Block,
-) -> Eval<Vec<Value>> {
-    let mut ranked = Vec::with_capacity(items.len());
-    for item in items {
-        let rank = ruby.ask(block, &item)?;
-        ranked.push(ruby.array(vec![rank, item])?);
-    }
-    let ranked = ruby.sort(ranked, &mut |ruby, a, b| {
-        let rank = |pair: &Value| pair.as_items().and_then(|pair| pair.into_iter().next());
-        let (a, b) = (rank(a).unwrap_or_default(), rank(b).unwrap_or_default());
-        ruby.order(&a, &b)
-    })?;
-    let items = ranked.iter().filter_map(|pair| pair.as_items()?.pop());
-    Ok(items.collect())
-}
-
-pub(super) fn unique(
-    ruby: &mut Interpreter<'_>,
-    items: Vec<Value>,
-    block: Option<&Block>,
-) -> Eval<Vec<Value>> {
-    let mut seen = Map::new();
-    for item in items {
-        let key = match block {
-            Some(block) => ruby.ask(block, &item)?,
-            None => item.clone(),
-        };
-        seen.entry(Key::new(key)).or_insert(item);
-    }
-    Ok(seen.into_values().collect())
-}
-
-/// Neighbours stay together while the block says `together`.
-fn chunks(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, together: bool) -> Eval {
-    let block = ruby.block(call)?;
-    let mut parts: Vec<Vec<Value>> = Vec::new();
-    for item in ruby.iterate(me)? {
-        let last = parts.last().and_then(|part| part.last()).cloned();
-        let joins = match last {
-            Some(last) => {
-                ruby.call_block(&block, vec![last, item.clone()])?
-                    .is_truthy()
-                    == together
-            }
-            None => false,
-        };
-        match parts.last_mut() {
-            Some(part) if joins => part.push(item),
-            _ => parts.push(vec![item]),
-        }
-    }
-    let mut arrays = Vec::new();
-    for part in parts {
-        arrays.push(ruby.array(part)?);
-    }
-    ruby.array(arrays)
-}
-
-fn each_part(
-    ruby: &mut Interpreter<'_>,
-    me: &Value,
-    name: &str,
-    call: Call,
-    parts: Vec<Vec<Value>>,
-) -> Eval {
-    let Some(block) = call.block else {
-        return super::enumerator::make(ruby, me, name, call.args);
-    };
-    for part in parts {
-        let part = ruby.array(part)?;
-        ruby.ask(&block, &part)?;
-    }
-    Ok(me.clone())
 }

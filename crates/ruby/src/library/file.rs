@@ -14,7 +14,7 @@ pub(super) fn install(ruby: &mut Interpreter<'_>) {
     meta.natives(READS);
     for name in REFUSED {
         meta.natives(&[(name, 0, ANY, |ruby, _, call| {
-            Err(ruby.refuse(&format!("File.{}", call.name)))
+            ruby.no_write(&format!("File.{}", call.name), &call)
         })]);
     }
     let mut constants = file.constants.borrow_mut();
@@ -163,6 +163,16 @@ const READS: &[Entry] = &[
 ];
 
 impl Interpreter<'_> {
+    /// What would change a file: refused, or left out with a warning if the host prefers that.
+    pub(super) fn no_write(&mut self, what: &str, call: &Call) -> Eval {
+        if !self.host.ignores_writes() {
+            return Err(self.refuse(what));
+        }
+        let message = format!("`{what}` is ignored: reading a file writes nothing");
+        self.warn("ignored", message, None, Some(call.span));
+        Ok(Value::Nil)
+    }
+
     /// A path as the host takes it: absolute, without `.` and `..`.
     pub(crate) fn full_path(&mut self, value: &Value) -> Eval<PathBuf> {
         let path = self.path(value)?;
@@ -170,7 +180,7 @@ impl Interpreter<'_> {
     }
 
     pub(crate) fn absolute(&self, path: &str) -> PathBuf {
-        let folder = self.host.platform().folder;
+        let folder = self.folder.clone();
         clean(&folder.join(self.expand_home(path)))
     }
 }
@@ -193,9 +203,12 @@ fn open(ruby: &mut Interpreter<'_>, _: &Value, call: Call) -> Eval {
         .and_then(Value::as_text)
         .unwrap_or_else(|| "r".to_owned());
     if !mode.starts_with('r') || mode.contains('+') {
-        return Err(ruby.refuse(&format!("File.open(…, {mode:?})")));
+        ruby.no_write(&format!("File.open(…, {mode:?})"), &call)?;
     }
-    let text = read(ruby, &call)?;
+    let text = match mode.starts_with('r') {
+        true => read(ruby, &call)?,
+        false => String::new(),
+    };
     let text = ruby.string(text)?;
     let class = ruby.root_constant("StringIO")?.unwrap_or_default();
     let opened = ruby.send(&class, "new", vec![text])?;
@@ -233,7 +246,7 @@ fn join(ruby: &mut Interpreter<'_>, parts: &[Value], depth: usize) -> Eval<Strin
 fn expand(ruby: &mut Interpreter<'_>, _: &Value, call: Call) -> Eval {
     let path = ruby.path(&call.args[0])?;
     let base = match call.args.get(1) {
-        Some(Value::Nil) | None => ruby.host.platform().folder,
+        Some(Value::Nil) | None => ruby.folder.clone(),
         Some(base) => ruby.full_path(base)?,
     };
     let full = clean(&base.join(ruby.expand_home(&path)));

@@ -161,7 +161,7 @@ pub(crate) fn show(value: f64) -> String {
         return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
     let size = value.abs();
-    if size != 0.0 && !(1e-4..1e16).contains(&size) {
+    if size != 0.0 && !(1e-4..1e15).contains(&size) {
         let text = format!("{value:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let mantissa = match mantissa.contains('.') {

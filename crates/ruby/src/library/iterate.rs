@@ -77,10 +77,31 @@ impl Interpreter<'_> {
                 self.text_range(&first, &last, range.exclusive)
             }
             (_, Value::Nil) => Err(self.endless()),
+            (Value::Object(_), _) if self.responds(&range.first, "succ") => {
+                self.object_range(range)
+            }
             (first, _) => {
                 let class = self.class_of(first).title();
                 Err(self.raise("TypeError", format!("can't iterate from {class}")))
             }
+        }
+    }
+
+    /// What `succ` leads to: addresses and the like.
+    fn object_range(&mut self, range: &Range) -> Eval<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut item = range.first.clone();
+        loop {
+            let order = self.order(&item, &range.last)?;
+            if order.is_gt() || (order.is_eq() && range.exclusive) {
+                return Ok(items);
+            }
+            items.push(item.clone());
+            if order.is_eq() {
+                return Ok(items);
+            }
+            self.room_for(items.len() / 64)?;
+            item = self.send(&item, "succ", Vec::new())?;
         }
     }
 

@@ -144,7 +144,7 @@ const FUNCTIONS: &[Entry] = &[
         let text = ruby.to_s(&call.args[0])?;
         ruby.string(text)
     }),
-    ("Array", 1, 1, |ruby, _, call| ruby.to_splat(call.at(0))),
+    ("Array", 1, 1, |ruby, _, call| ruby.splatted(call.at(0))),
     ("Hash", 1, 1, |ruby, _, call| match call.at(0) {
         Value::Nil => ruby.hash(Vec::new()),
         value => {

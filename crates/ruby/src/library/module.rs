@@ -290,7 +290,7 @@ pub(super) fn define_method(
         None => return Err(ruby.wrong_count(0, "1..2")),
     };
     let body = match call.args.get(1) {
-        Some(body) => ruby.to_block(&body.clone())?,
+        Some(body) => ruby.block_from(&body.clone())?,
         None => call.block.clone(),
     };
     let Some(block) = body else {
@@ -353,10 +353,10 @@ fn visible(ruby: &mut Interpreter<'_>, me: &Value, call: Call, visibility: Visib
 
 fn module_function(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
     let class = own(ruby, me)?;
-    if call.args.is_empty() {
-        if let Some(env) = ruby.caller() {
-            env.frame.module_function.set(true);
-        }
+    if call.args.is_empty()
+        && let Some(env) = ruby.caller()
+    {
+        env.frame.module_function.set(true);
     }
     for name in &call.args {
         let name = ruby.name_of(name)?;

@@ -30,7 +30,11 @@ const METHODS: &[Entry] = &[
     ("!", 0, 0, |_, me, _| Ok(Value::Bool(!me.is_truthy()))),
     ("===", 1, 1, |ruby, me, call| ruby.send(me, "==", call.args)),
     ("eql?", 1, 1, |ruby, me, call| {
-        is_equal(ruby, me, &call.args[0])
+        let alike = std::mem::discriminant(me) == std::mem::discriminant(&call.args[0]);
+        match alike {
+            true => is_equal(ruby, me, &call.args[0]),
+            false => Ok(Value::Bool(false)),
+        }
     }),
     ("equal?", 1, 1, |_, me, call| {
         Ok(Value::Bool(me.is_same(&call.args[0])))
@@ -45,8 +49,12 @@ const METHODS: &[Entry] = &[
         Ok(order.map_or(Value::Nil, |order| Value::Int(order as i64)))
     }),
     ("hash", 0, 0, |_, me, _| Ok(Value::Int(identity(me)))),
-    ("object_id", 0, 0, |_, me, _| Ok(Value::Int(identity(me)))),
-    ("__id__", 0, 0, |_, me, _| Ok(Value::Int(identity(me)))),
+    ("object_id", 0, 0, |ruby, me, _| {
+        Ok(Value::Int(ruby.number_of(me)))
+    }),
+    ("__id__", 0, 0, |ruby, me, _| {
+        Ok(Value::Int(ruby.number_of(me)))
+    }),
     ("class", 0, 0, |ruby, me, _| {
         Ok(Value::Class(ruby.class_of(me)))
     }),
@@ -217,6 +225,21 @@ fn is_a(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
 }
 
 impl Interpreter<'_> {
+    /// A number that no other object has, the same in every run.
+    fn number_of(&mut self, value: &Value) -> i64 {
+        if let Value::Int(value) = value {
+            return value.wrapping_mul(2).wrapping_add(1);
+        }
+        let known = self.numbered.iter().position(|known| known.is_same(value));
+        let index = known.unwrap_or_else(|| {
+            self.used.bytes += 64;
+            self.used.steps += self.numbered.len() as u64 / 8;
+            self.numbered.push(value.clone());
+            self.numbered.len() - 1
+        });
+        index as i64 * 8 + 16
+    }
+
     pub(crate) fn is_instance(&self, value: &Value, class: &Rc<crate::class::Class>) -> bool {
         let singleton = match value {
             Value::Object(object) => object.singleton.borrow().clone(),

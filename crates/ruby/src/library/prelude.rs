@@ -30,6 +30,11 @@ const TEXTS: &[(&[&str], &str, &str)] = &[
     (&["Gem"], "gem.rb", include_str!("../prelude/gem.rb")),
     (&["ERB"], "erb.rb", include_str!("../prelude/erb.rb")),
     (
+        &["GetoptLong", "OptionParser"],
+        "options.rb",
+        include_str!("../prelude/options.rb"),
+    ),
+    (
         &[
             "Shellwords",
             "Base64",
@@ -54,6 +59,12 @@ pub(crate) fn autoload(ruby: &mut Interpreter<'_>, name: &str) -> Eval<Option<Va
     let Some((_, file, text)) = TEXTS.iter().find(|(names, ..)| names.contains(&name)) else {
         return Ok(None);
     };
+    // The text itself names what it defines.
+    let path = std::path::PathBuf::from(file);
+    if ruby.loaded.contains(&path) {
+        return Ok(None);
+    }
+    ruby.loaded.push(path);
     let steps = ruby.used.steps;
     ruby.evaluate_builtin(file, text)?;
     ruby.used.steps = steps;

@@ -4,7 +4,6 @@ use crate::class::{ANY, Entry, Native};
 use crate::error::Eval;
 use crate::host::Call;
 use crate::interpreter::Interpreter;
-use crate::tree::Parameters;
 use crate::value::{Block, Code, Proc, Value};
 use std::rc::Rc;
 
@@ -37,24 +36,13 @@ const METHODS: &[Entry] = &[
         Ok(Value::Bool(own(ruby, me)?.lambda))
     }),
     ("arity", 0, 0, |ruby, me, _| {
-        let block = own(ruby, me)?;
-        let Some(parameters) = parameters(&block) else {
-            return Ok(Value::Int(-1));
-        };
-        let (least, most) = parameters.arity();
-        let needs = parameters
-            .keywords
-            .iter()
-            .any(|(_, default)| default.is_none());
-        let least = least as i64 + i64::from(needs && least == 0);
-        let open = most.is_none() || (block.lambda && !parameters.optional.is_empty());
-        Ok(Value::Int(if open { -least - 1 } else { least }))
+        Ok(Value::Int(own(ruby, me)?.arity()))
     }),
     ("curry", 0, 1, |ruby, me, call| {
         let block = own(ruby, me)?;
         let count = match call.args.first() {
             Some(count) => ruby.count(count)?,
-            None => ruby.arity(&block).0,
+            None => block.arity().unsigned_abs() as usize,
         };
         let code = Code::Curry(block, count, Vec::new());
         Ok(Value::Proc(Rc::new(Proc { code, lambda: true })))
@@ -93,20 +81,9 @@ const BOUND: &[Entry] = &[
 ];
 
 fn own(ruby: &mut Interpreter<'_>, me: &Value) -> Eval<Block> {
-    match ruby.to_block(me)? {
+    match ruby.block_from(me)? {
         Some(block) => Ok(block),
         None => Err(ruby.no_conversion(me, "Proc")),
-    }
-}
-
-fn parameters(block: &Proc) -> Option<&Parameters> {
-    match &block.code {
-        Code::Closure { function, .. } => Some(&function.parameters),
-        Code::Method(bound) => match bound.method.as_ref().map(|method| &method.body) {
-            Some(crate::class::Body::Function(function, _)) => Some(&function.parameters),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

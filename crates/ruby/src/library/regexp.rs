@@ -62,22 +62,24 @@ const METHODS: &[Entry] = &[
         let Some(text) = call.args[0].as_name() else {
             return Ok(Value::Bool(false));
         };
-        Ok(Value::Bool(ruby.to_pattern(me)?.regex.is_match(&text)))
+        Ok(Value::Bool(
+            ruby.pattern_of_value(me)?.regex.is_match(&text),
+        ))
     }),
     ("===", 1, 1, |ruby, me, call| match call.args[0].as_name() {
         Some(text) => Ok(Value::Bool(search(ruby, me, &Value::text(text))?.is_some())),
         None => Ok(Value::Bool(false)),
     }),
     ("source", 0, 0, |ruby, me, _| {
-        let source = ruby.to_pattern(me)?.source.clone();
+        let source = ruby.pattern_of_value(me)?.source.clone();
         ruby.string(source)
     }),
     ("to_s", 0, 0, |ruby, me, _| {
-        let text = embedded(&*ruby.to_pattern(me)?);
+        let text = embedded(&*ruby.pattern_of_value(me)?);
         ruby.string(text)
     }),
     ("names", 0, 0, |ruby, me, _| {
-        let pattern = ruby.to_pattern(me)?;
+        let pattern = ruby.pattern_of_value(me)?;
         let names = pattern
             .regex
             .capture_names()
@@ -87,7 +89,7 @@ const METHODS: &[Entry] = &[
         ruby.array(names)
     }),
     ("options", 0, 0, |ruby, me, _| {
-        let options = ruby.to_pattern(me)?.options;
+        let options = ruby.pattern_of_value(me)?.options;
         let bits = i64::from(options.ignore_case)
             | i64::from(options.extended) << 1
             | i64::from(options.multi_line) << 2;
@@ -179,7 +181,7 @@ fn search(ruby: &mut Interpreter<'_>, me: &Value, text: &Value) -> Eval<Option<R
         Value::Symbol(name) => name.to_string(),
         text => ruby.str(text)?,
     };
-    let pattern = ruby.to_pattern(me)?;
+    let pattern = ruby.pattern_of_value(me)?;
     let found = ruby.find_match(&pattern, &text, 0)?.map(Rc::new);
     if let Some(env) = ruby.callers.last() {
         let value = found.clone().map_or(Value::Nil, Value::Match);
@@ -307,7 +309,7 @@ impl Interpreter<'_> {
     }
 
     /// A pattern, or a string as one.
-    pub(crate) fn to_pattern(&mut self, value: &Value) -> Eval<Rc<Pattern>> {
+    pub(crate) fn pattern_of_value(&mut self, value: &Value) -> Eval<Rc<Pattern>> {
         match value {
             Value::Regex(pattern) => Ok(pattern.clone()),
             value => {
@@ -318,7 +320,7 @@ impl Interpreter<'_> {
     }
 
     /// A pattern, or one that finds a string as it is.
-    pub(crate) fn to_literal_pattern(&mut self, value: &Value) -> Eval<Rc<Pattern>> {
+    pub(crate) fn literal_pattern_of(&mut self, value: &Value) -> Eval<Rc<Pattern>> {
         match value {
             Value::Regex(pattern) => Ok(pattern.clone()),
             value => {
@@ -414,6 +416,14 @@ fn translate(source: &str) -> String {
                 in_class = in_class.saturating_sub(1);
                 out.push(']');
             }
+            '{' if in_class == 0 => match quantifier(chars.clone()) {
+                Some((least, rest)) => {
+                    out.push_str(least);
+                    out.push_str(&rest);
+                    chars.nth(rest.chars().count().saturating_sub(1));
+                }
+                None => out.push_str("\\{"),
+            },
             '(' if in_class == 0 && chars.peek() == Some(&'?') => {
                 out.push('(');
                 out.push('?');
@@ -428,11 +438,30 @@ fn translate(source: &str) -> String {
                     chars.next();
                 }
             }
-            '$' if in_class == 0 => out.push_str("$"),
             char => out.push(char),
         }
     }
     out
+}
+
+/// What stands behind a brace that begins a quantifier; any other brace is meant as it is.
+fn quantifier(chars: impl Iterator<Item = char>) -> Option<(&'static str, String)> {
+    let mut rest = String::new();
+    for char in chars.take(20) {
+        rest.push(char);
+        match char {
+            '}' => {
+                let digits = rest.trim_end_matches('}');
+                let counts = digits.bytes().any(|byte| byte.is_ascii_digit());
+                let least = if digits.starts_with(',') { "{0" } else { "{" };
+                return counts.then_some((least, rest));
+            }
+            '0'..='9' => {}
+            ',' if rest.matches(',').count() == 1 => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 fn ascii_class(letter: char, in_class: bool) -> &'static str {

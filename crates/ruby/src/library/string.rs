@@ -107,6 +107,8 @@ const METHODS: &[Entry] = &[
     ("unicode_normalize", 0, 1, |ruby, me, _| {
         super::object::copy(ruby, me)
     }),
+    ("shellescape", 0, 0, words),
+    ("shellsplit", 0, 0, words),
     ("valid_encoding?", 0, 0, |_, _, _| Ok(Value::Bool(true))),
     ("ascii_only?", 0, 0, |_, me, _| {
         Ok(Value::Bool(text(me).is_ascii()))
@@ -324,6 +326,12 @@ const NUMBERS: &[Entry] = &[
         None => Err(ruby.too_large()),
     }),
 ];
+
+/// What `Shellwords` makes of it.
+fn words(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
+    let module = ruby.root_constant("Shellwords")?.unwrap_or_default();
+    ruby.send(&module, &call.name, vec![me.clone()])
+}
 
 fn is_blank(char: char) -> bool {
     char == '\0' || char.is_ascii_whitespace() || char == '\u{b}'

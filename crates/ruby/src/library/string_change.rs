@@ -178,7 +178,7 @@ fn append(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
 /// `sub` and `gsub`: by a text, a hash or a block.
 fn replaced(ruby: &mut Interpreter<'_>, me: &Value, call: &Call, all: bool) -> Eval<String> {
     let text = text(me);
-    let pattern = ruby.to_literal_pattern(&call.args[0])?;
+    let pattern = ruby.literal_pattern_of(&call.args[0])?;
     let mut out = String::new();
     let mut end = 0;
     let matches = match all {

@@ -90,11 +90,11 @@ const METHODS: &[Entry] = &[
         _ => Ok(Value::Nil),
     }),
     ("match", 1, 2, |ruby, me, call| {
-        let pattern = ruby.to_pattern(&call.args[0])?;
+        let pattern = ruby.pattern_of_value(&call.args[0])?;
         ruby.send(&Value::Regex(pattern), "match", vec![me.clone()])
     }),
     ("match?", 1, 2, |ruby, me, call| {
-        let pattern = ruby.to_pattern(&call.args[0])?;
+        let pattern = ruby.pattern_of_value(&call.args[0])?;
         Ok(Value::Bool(pattern.regex.is_match(&text(me))))
     }),
     ("scan", 1, 1, scan),
@@ -245,7 +245,7 @@ pub(super) fn group_of(
 
 fn scan(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
     let text = text(me);
-    let pattern = ruby.to_literal_pattern(&call.args[0])?;
+    let pattern = ruby.literal_pattern_of(&call.args[0])?;
     let mut found_all = Vec::new();
     for found in ruby.all_matches(&pattern, &text)? {
         let groups = found.groups.len();

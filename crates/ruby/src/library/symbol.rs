@@ -16,7 +16,7 @@ const METHODS: &[Entry] = &[
     ("id2name", 0, 0, name),
     ("to_sym", 0, 0, |_, me, _| Ok(me.clone())),
     ("to_proc", 0, 0, |ruby, me, _| {
-        let block = ruby.to_block(me)?;
+        let block = ruby.block_from(me)?;
         Ok(block.map_or(Value::Nil, Value::Proc))
     }),
     ("inspect", 0, 0, |ruby, me, _| {

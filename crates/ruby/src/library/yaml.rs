@@ -300,22 +300,29 @@ fn integer(text: &str) -> Option<i64> {
     } else if bare.contains(':') {
         sexagesimal(&bare)?
     } else if bare.len() > 1 && bare.starts_with('0') {
-        i64::from_str_radix(bare[1..].trim_start_matches('o'), 8).ok()?
+        i64::from_str_radix(&bare[1..], 8).ok()?
     } else {
         bare.parse().ok()?
     };
     Some(sign * value)
 }
 
+/// `12:30:00`, and `12:30`, which Psych takes for hours and minutes.
 fn sexagesimal(text: &str) -> Option<i64> {
+    let parts: Vec<&str> = text.split(':').collect();
+    if parts.len() > 3 {
+        return None;
+    }
     let mut value: i64 = 0;
-    for (index, part) in text.split(':').enumerate() {
-        let fits = (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-        let part: i64 = part.parse().ok().filter(|_| fits)?;
-        if index > 0 && part >= 60 {
+    for (part, unit) in parts.iter().zip([3600, 60, 1]) {
+        let first = unit == 3600;
+        let fits = first || (1..=2).contains(&part.len());
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let part: i64 = part.parse().ok().filter(|_| fits && digits)?;
+        if !first && part >= 60 {
             return None;
         }
-        value = value.checked_mul(60)?.checked_add(part)?;
+        value = value.checked_add(part.checked_mul(unit)?)?;
     }
     Some(value)
 }
@@ -327,7 +334,8 @@ fn float(text: &str) -> Option<f64> {
     let only = digits.chars().all(|char| {
         char.is_ascii_digit() || matches!(char, '.' | 'e' | 'E' | '-' | '+' | '_' | ',')
     });
-    let real = digits.contains('.') || digits.contains(['e', 'E']);
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "+0"));
+    let real = mantissa.contains('.') && exponent.starts_with(['+', '-']);
     if !(starts && has_digit && only && real) {
         return None;
     }

@@ -24,7 +24,14 @@ impl Lowering<'_> {
             Prism::InterpolatedSymbolNode { .. } => {
                 Kind::TextSymbol(self.parts(&prism.as_interpolated_symbol_node()?.parts()))
             }
-            Prism::XStringNode { .. } | Prism::InterpolatedXStringNode { .. } => Kind::Command,
+            Prism::XStringNode { .. } => {
+                let span = self.span(&prism.location());
+                let kind = Kind::Str(lossy(prism.as_x_string_node()?.unescaped()));
+                Kind::Command(vec![Node { kind, span }])
+            }
+            Prism::InterpolatedXStringNode { .. } => {
+                Kind::Command(self.parts(&prism.as_interpolated_x_string_node()?.parts()))
+            }
             Prism::RegularExpressionNode { .. } => self.regex(prism)?,
             Prism::InterpolatedRegularExpressionNode { .. } => self.interpolated_regex(prism)?,
             Prism::ArrayNode { .. } => {

@@ -108,6 +108,13 @@ module Gem
   end
 
   class Specification
+    attr_reader :name, :version
+
+    def initialize(name, version)
+      @name = name
+      @version = version
+    end
+
     def self.find_by_name(name, *) = raise(MissingSpecError, "Could not find '#{name}'")
 
     def self.find_all_by_name(*) = []
@@ -115,7 +122,14 @@ module Gem
 
   def self.win_platform? = false
 
-  def self.loaded_specs = {}
+  # What is there as a constant with a version counts as loaded.
+  def self.loaded_specs
+    Hash.new do |_, name|
+      found = Object.const_get(name.capitalize) rescue nil
+      version = found && (found::VERSION rescue nil)
+      version && Specification.new(name, Version.new(version))
+    end
+  end
 
   def self.ruby_version = Version.new(RUBY_VERSION)
 end

@@ -32,16 +32,6 @@ module Shellwords
   def split(line) = shellsplit(line)
 end
 
-class String
-  def shellescape = Shellwords.shellescape(self)
-
-  def shellsplit = Shellwords.shellsplit(self)
-end
-
-class Array
-  def shelljoin = Shellwords.shelljoin(self)
-end
-
 module Base64
   LETTERS = [*"A".."Z", *"a".."z", *"0".."9", "+", "/"]
 

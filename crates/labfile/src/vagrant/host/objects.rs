@@ -1,6 +1,6 @@
 //! The objects that a Vagrantfile speaks to, and what each of their methods does.
 
-use super::{Host, PLUGINS, Said, VERSION, places, values};
+use super::{Host, PLUGINS, Said, VERSION, values};
 use crate::report::{Mark, Problem};
 use crate::vagrant::config::StepId;
 use crate::vagrant::datum::{Datum, Event, Log, Options, What};
@@ -93,8 +93,10 @@ impl Host<'_> {
             }
             ("Vagrant", "has_plugin?") => {
                 let name = text(ruby, call.arg(0));
-                let given = self.settings.plugins.contains(&name);
-                Ok(Value::Bool(given || PLUGINS.contains(&name.as_str())))
+                let given = &self.settings.plugins;
+                // A file that misses one stops, or installs it.
+                let has = given.is_empty() || given.contains(&name);
+                Ok(Value::Bool(has || PLUGINS.contains(&name.as_str())))
             }
             ("Vagrant", "require_version" | "version?") => {
                 let wanted: Vec<_> = call.args.iter().map(|arg| text(ruby, Some(arg))).collect();
@@ -227,6 +229,15 @@ impl Host<'_> {
         }
     }
 
+    /// Where a part of a call is shown; the call if that is all that is known.
+    fn within(&self, ruby: &Interpreter<'_>, call: &Call, span: Span) -> Mark {
+        if span == call.span {
+            self.place(ruby, call)
+        } else {
+            self.mark(ruby, span)
+        }
+    }
+
     fn vm_call(&self, ruby: &mut Interpreter<'_>, scope: usize, call: &Call) -> Answer {
         let mut event = self.event(ruby, call);
         if let Some(block) = &call.block {
@@ -306,7 +317,7 @@ impl Host<'_> {
     fn define(&self, ruby: &mut Interpreter<'_>, scope: usize, call: &Call) -> Answer {
         let (positional, options) = self.options(ruby, call);
         let name = positional.first().map(Datum::show).unwrap_or_default();
-        let mark = self.argument(ruby, call, 0);
+        let mark = self.within(ruby, call, call.arg_span(0));
         let block = call.block.clone();
         self.state.borrow_mut().scopes[scope].define(&name, mark, &options, block);
         Ok(Value::Nil)
@@ -382,8 +393,8 @@ impl Host<'_> {
         if let Some(block) = &call.block {
             let (bag, object) = self.new_bag(options.mark);
             // What takes no argument is of the old plugin, and speaks to the trigger itself.
-            match ruby.arity(block) {
-                (0, Some(0)) => ruby.call_block_as(block, object, Vec::new())?,
+            match block.arity() {
+                0 => ruby.call_block_as(block, object, Vec::new())?,
                 _ => ruby.call_block(block, vec![object, Value::Nil])?,
             };
             log.events = self.take_bag(ruby, bag).events;
@@ -524,55 +535,13 @@ impl Host<'_> {
                 None => positional.push(values::datum(ruby, arg)),
             }
         }
-        let pieces = if call.keywords.is_empty() {
-            Vec::new()
-        } else {
-            self.pieces(ruby, call)
-        };
-        for (key, value) in &call.keywords {
+        for (number, (key, value)) in call.keywords.iter().enumerate() {
             let key = text(ruby, Some(key));
-            let found = pieces.iter().find(|(name, _)| name.as_ref() == Some(&key));
-            let mark = found.map_or(mark, |(_, mark)| *mark);
+            let span = call.keyword_spans.get(number).copied();
+            let mark = self.within(ruby, call, span.unwrap_or(call.span));
             options.set(key, values::datum(ruby, value), mark);
         }
         (positional, options)
-    }
-
-    /// Where an argument by position stands.
-    fn argument(&self, ruby: &Interpreter<'_>, call: &Call, number: usize) -> Mark {
-        let found = self
-            .pieces(ruby, call)
-            .into_iter()
-            .filter(|(name, _)| name.is_none());
-        let found = found.map(|(_, mark)| mark).nth(number);
-        found.unwrap_or_else(|| self.place(ruby, call))
-    }
-
-    /// Where each argument stands, with its name if it has one.
-    fn pieces(&self, ruby: &Interpreter<'_>, call: &Call) -> Vec<(Option<String>, Mark)> {
-        let behind = Span {
-            start: call.name_span.end,
-            ..call.span
-        };
-        if behind.start > behind.end || call.name_span.start < call.span.start {
-            return Vec::new();
-        }
-        let pieces = places::arguments(ruby.sources().text(behind));
-        let mark = |(start, end): places::Piece| {
-            let at = |offset: usize| behind.start + u32::try_from(offset).unwrap_or(0);
-            self.mark(
-                ruby,
-                Span {
-                    start: at(start),
-                    end: at(end),
-                    ..behind
-                },
-            )
-        };
-        pieces
-            .into_iter()
-            .map(|(name, piece)| (name, mark(piece)))
-            .collect()
     }
 }
 
