@@ -85,7 +85,9 @@ impl Interpreter<'_> {
             let what = format!("{}.{}", class.title(), call.name);
             return Some(Err(self.refuse(&what)));
         }
-        if let Some(method) = self.find_method(receiver, "method_missing") {
+        if let Some(method) = self.find_method(receiver, "method_missing")
+            && !matches!(method.body, Body::Native(..))
+        {
             let mut call = call.clone();
             call.args.insert(0, Value::Symbol(call.name.clone()));
             call.name = Name::from("method_missing");
