@@ -185,7 +185,7 @@ fn diagnose(text: &str, files: MemoryFiles) -> String {
     let loaded = load_as(
         &files.with(FILE, text),
         Path::new(FILE),
-        &nestlab_labfile::Settings::default(),
+        &corpus::settings(),
     );
     loaded
         .diagnostics
@@ -235,11 +235,7 @@ fn the_first_file_works_to_the_letter() {
 10:20 note[vagrant-folder] Synced folders are copied when a node comes up; later changes stay on either side (`nestlab up` copies them again; `disabled: true` leaves one out)
 "#);
     let files = first_files().with(FILE, FIRST);
-    let converted = convert(
-        &files,
-        Path::new(FILE),
-        &nestlab_labfile::Settings::default(),
-    );
+    let converted = convert(&files, Path::new(FILE), &corpus::settings());
     assert!(converted.loaded.lab.is_some());
     insta::assert_snapshot!(converted.yaml.expect("it is understood"), @r#"
 # The lab of Vagrantfile, as `nestlab convert` wrote it.
@@ -294,7 +290,7 @@ fn a_vagrantfile_stands_inside_a_node() {
         .with("/lab/sub/Vagrantfile", FIRST)
         .with("/lab/sub/scripts/bootstrap.sh", "#!/bin/bash\n");
     let path = Path::new("/lab/nestlab.yaml");
-    let loaded = load_as(&files, path, &nestlab_labfile::Settings::default());
+    let loaded = load_as(&files, path, &corpus::settings());
     let lab = loaded.lab.expect("it is sound");
     let names: Vec<_> = lab
         .layer
@@ -433,7 +429,7 @@ fn aliases_name_images_and_files() {
     let files = MemoryFiles::new()
         .with(FILE, text)
         .with("/lab/c.qcow2", "x");
-    let mut settings = nestlab_labfile::Settings::default();
+    let mut settings = corpus::settings();
     let aliases = [("centos/7", "./c.qcow2"), ("mine", "debian")];
     settings.vagrant.box_aliases = aliases
         .iter()
@@ -471,7 +467,7 @@ fn the_cli_learns_what_a_lab_file_cannot_say() {
     let loaded = load_as(
         &MemoryFiles::new().with(FILE, text),
         Path::new(FILE),
-        &nestlab_labfile::Settings::default(),
+        &corpus::settings(),
     );
     let machines = json!(loaded.vagrant);
     assert_eq!(
