@@ -355,11 +355,8 @@ end
 
 #[test]
 fn what_ruby_refuses_is_told() {
-    insta::assert_snapshot!(diagnose("Vagrant.configure('2') do |config|\n  config.vm.box = `uname`\nend\n", MemoryFiles::new()), @r#"
-1:1 note[vagrant-folder] Synced folders are copied when a node comes up; later changes stay on either side (`nestlab up` copies them again; `disabled: true` leaves one out)
-2:3 error[vagrant-box] Box `Linux
-` is not known (say what it stands for with `--box-alias Linux
-=IMAGE`; images: `debian`, `debian-12`, `debian-13`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
+    insta::assert_snapshot!(diagnose("Vagrant.configure('2') do |config|\n  config.vm.box = `curl x`\nend\n", MemoryFiles::new()), @r#"
+2:19 error[refused] `curl x` is refused: reading a file runs, writes and fetches nothing
 "#);
     insta::assert_snapshot!(diagnose("Vagrant.configure('2') do |config|\n  config.vm.box = \nend end\n", MemoryFiles::new()), @r#"
 2:17 error[syntax] expected an expression after `=`
@@ -370,9 +367,7 @@ fn what_ruby_refuses_is_told() {
 1:1 error[ruby] install the plugin first
 "#);
     insta::assert_snapshot!(diagnose("puts 'nothing here'\n", MemoryFiles::new()), @r#"
-1:1 error[vagrant-box] Machine `default` has no box (add `config.vm.box = "bento/ubuntu-24.04"`)
-1:1 warning[vagrant-empty] The file configures nothing (begin with `Vagrant.configure("2") do |config|`)
-1:1 note[vagrant-folder] Synced folders are copied when a node comes up; later changes stay on either side (`nestlab up` copies them again; `disabled: true` leaves one out)
+1:1 error[vagrant-empty] The file configures nothing (begin with `Vagrant.configure("2") do |config|`)
 1:1 note[vagrant-says] The file says: nothing here
 "#);
     insta::assert_snapshot!(diagnose("Vagrant.configure('2') { |c| c.vm.hostnam }\nloop { }\n", MemoryFiles::new()), @r#"
