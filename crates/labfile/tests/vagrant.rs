@@ -185,7 +185,7 @@ fn diagnose(text: &str, files: MemoryFiles) -> String {
     let loaded = load_as(
         &files.with(FILE, text),
         Path::new(FILE),
-        &nestlab_labfile::Settings::default(),
+        &corpus::settings(),
     );
     loaded
         .diagnostics
@@ -235,11 +235,7 @@ fn the_first_file_works_to_the_letter() {
 10:20 note[vagrant-folder] Synced folders are copied when a node comes up; later changes stay on either side (`nestlab up` copies them again; `disabled: true` leaves one out)
 "#);
     let files = first_files().with(FILE, FIRST);
-    let converted = convert(
-        &files,
-        Path::new(FILE),
-        &nestlab_labfile::Settings::default(),
-    );
+    let converted = convert(&files, Path::new(FILE), &corpus::settings());
     assert!(converted.loaded.lab.is_some());
     insta::assert_snapshot!(converted.yaml.expect("it is understood"), @r#"
 # The lab of Vagrantfile, as `nestlab convert` wrote it.
@@ -294,7 +290,7 @@ fn a_vagrantfile_stands_inside_a_node() {
         .with("/lab/sub/Vagrantfile", FIRST)
         .with("/lab/sub/scripts/bootstrap.sh", "#!/bin/bash\n");
     let path = Path::new("/lab/nestlab.yaml");
-    let loaded = load_as(&files, path, &nestlab_labfile::Settings::default());
+    let loaded = load_as(&files, path, &corpus::settings());
     let lab = loaded.lab.expect("it is sound");
     let names: Vec<_> = lab
         .layer
@@ -359,11 +355,8 @@ end
 
 #[test]
 fn what_ruby_refuses_is_told() {
-    insta::assert_snapshot!(diagnose("Vagrant.configure('2') do |config|\n  config.vm.box = `uname`\nend\n", MemoryFiles::new()), @r#"
-1:1 note[vagrant-folder] Synced folders are copied when a node comes up; later changes stay on either side (`nestlab up` copies them again; `disabled: true` leaves one out)
-2:3 error[vagrant-box] Box `Linux
-` is not known (say what it stands for with `--box-alias Linux
-=IMAGE`; images: `debian`, `debian-12`, `debian-13`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
+    insta::assert_snapshot!(diagnose("Vagrant.configure('2') do |config|\n  config.vm.box = `curl x`\nend\n", MemoryFiles::new()), @r#"
+2:19 error[refused] `curl x` is refused: reading a file runs, writes and fetches nothing
 "#);
     insta::assert_snapshot!(diagnose("Vagrant.configure('2') do |config|\n  config.vm.box = \nend end\n", MemoryFiles::new()), @r#"
 2:17 error[syntax] expected an expression after `=`
@@ -374,9 +367,7 @@ fn what_ruby_refuses_is_told() {
 1:1 error[ruby] install the plugin first
 "#);
     insta::assert_snapshot!(diagnose("puts 'nothing here'\n", MemoryFiles::new()), @r#"
-1:1 error[vagrant-box] Machine `default` has no box (add `config.vm.box = "bento/ubuntu-24.04"`)
-1:1 warning[vagrant-empty] The file configures nothing (begin with `Vagrant.configure("2") do |config|`)
-1:1 note[vagrant-folder] Synced folders are copied when a node comes up; later changes stay on either side (`nestlab up` copies them again; `disabled: true` leaves one out)
+1:1 error[vagrant-empty] The file configures nothing (begin with `Vagrant.configure("2") do |config|`)
 1:1 note[vagrant-says] The file says: nothing here
 "#);
     insta::assert_snapshot!(diagnose("Vagrant.configure('2') { |c| c.vm.hostnam }\nloop { }\n", MemoryFiles::new()), @r#"
@@ -433,7 +424,7 @@ fn aliases_name_images_and_files() {
     let files = MemoryFiles::new()
         .with(FILE, text)
         .with("/lab/c.qcow2", "x");
-    let mut settings = nestlab_labfile::Settings::default();
+    let mut settings = corpus::settings();
     let aliases = [("centos/7", "./c.qcow2"), ("mine", "debian")];
     settings.vagrant.box_aliases = aliases
         .iter()
@@ -471,7 +462,7 @@ fn the_cli_learns_what_a_lab_file_cannot_say() {
     let loaded = load_as(
         &MemoryFiles::new().with(FILE, text),
         Path::new(FILE),
-        &nestlab_labfile::Settings::default(),
+        &corpus::settings(),
     );
     let machines = json!(loaded.vagrant);
     assert_eq!(

@@ -63,6 +63,9 @@
 //!   left. [`Interpreter::warn`] adds a warning.
 //! - **Places** are [`Span`]s; [`Interpreter::sources`] turns them into lines and columns, and
 //!   [`Outcome::sources`] has every text that was read.
+//! - **What a file wants to do**: [`Host::command`] may know what a command in backticks prints,
+//!   [`Host::ignores_writes`] turns what would change files into warnings, [`Host::provides`] says which
+//!   libraries need not be loaded, [`Host::function`] adds functions. All else is refused.
 //! - **Values** are read by `match`, or [`Value::as_text`], [`Value::as_items`],
 //!   [`Value::as_entries`], [`Interpreter::to_s`], [`Interpreter::inspect`]; [`Interpreter::send`]
 //!   calls any method. They die with the interpreter: take what is needed out of them before.

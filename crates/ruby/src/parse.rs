@@ -75,26 +75,45 @@ fn nesting_error(span: Span) -> SyntaxError {
     }
 }
 
-/// Finds brackets nested so deeply that the parser would need more stack than there is. Counts them
-/// wherever they stand, so a text with thousands of them in a row in a string is refused as well.
+/// Finds what the parser would need too much stack or time for: brackets nested in thousands, and the
+/// same sign or word thousands of times in a row. It looks at strings, too, where that is as rare.
 fn too_deep(file: FileId, text: &str) -> Option<SyntaxError> {
     let mut depth = 0_usize;
+    let mut run = 0_usize;
+    let mut before = 0;
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > 20 * NESTING {
-            let at = u32::try_from(at).unwrap_or(u32::MAX);
-            return Some(nesting_error(Span {
-                file,
-                start: at,
-                end: at + 1,
-            }));
+        let again = byte == before && byte.is_ascii_punctuation();
+        run = if again { run + 1 } else { 0 };
+        before = byte;
+        if depth.max(run) > 20 * NESTING {
+            return Some(nesting_error(span_at(file, at)));
+        }
+    }
+    let mut run = 0_usize;
+    let mut before = "";
+    for word in text.split_ascii_whitespace() {
+        run = if word == before { run + 1 } else { 0 };
+        before = word;
+        if run > 10 * NESTING {
+            let at = word.as_ptr() as usize - text.as_ptr() as usize;
+            return Some(nesting_error(span_at(file, at)));
         }
     }
     None
+}
+
+fn span_at(file: FileId, at: usize) -> Span {
+    let at = u32::try_from(at).unwrap_or(u32::MAX - 1);
+    Span {
+        file,
+        start: at,
+        end: at + 1,
+    }
 }
 
 /// What all parts of the lowering share.
@@ -122,17 +141,23 @@ impl Lowering<'_> {
     /// One node, which may be any.
     fn node(&self, prism: &Prism<'_>) -> Node {
         let span = self.span(&prism.location());
+        let kind = self.nested(span, || self.kind(prism));
+        Node {
+            kind: kind.unwrap_or(Kind::Nil),
+            span,
+        }
+    }
+
+    /// Goes one level down; `None` where that is too deep, which is noted.
+    fn nested<T>(&self, span: Span, work: impl FnOnce() -> T) -> Option<T> {
         if self.depth.get() >= NESTING {
             self.too_deep.set(Some(span));
-            return Node {
-                kind: Kind::Nil,
-                span,
-            };
+            return None;
         }
         self.depth.set(self.depth.get() + 1);
-        let kind = self.kind(prism);
+        let result = work();
         self.depth.set(self.depth.get() - 1);
-        Node { kind, span }
+        Some(result)
     }
 
     fn kind(&self, prism: &Prism<'_>) -> Kind {

@@ -147,3 +147,35 @@ MACHINES.size
     assert!(took < Duration::from_millis(most), "{took:?}");
     eprintln!("200 machines: {took:?}");
 }
+
+/// What is usual stays far below the limits: each of these is more than any file does.
+#[test]
+fn what_is_much_for_a_file_is_not_too_much() {
+    let cases = [
+        ("a = []; 50_000.times { |i| a << i }; a.size", "50000"),
+        ("a = []; 50_000.times { |i| a[i] = i }; a.last", "49999"),
+        (
+            "h = {}; 50_000.times { |i| h[i] = i.to_s }; h.size",
+            "50000",
+        ),
+        (
+            "s = +''; 50_000.times { |i| s << \"line #{i}\\n\" }; s.size",
+            "538890",
+        ),
+        (
+            "(1..20_000).map { |i| [i, i * 2] }.to_h.select { |k, v| k.even? }.size",
+            "10000",
+        ),
+        (
+            "def fib(n) = n < 2 ? n : fib(n - 1) + fib(n - 2); fib(18)",
+            "2584",
+        ),
+        (
+            "(1..254).flat_map { |i| (1..20).map { |j| \"10.0.#{j}.#{i}\" } }.sort.uniq.size",
+            "5080",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(shown(&Memory::new(&[]), text), expected, "{text}");
+    }
+}

@@ -141,6 +141,7 @@ impl Host<'_> {
         let blocks = std::mem::take(&mut self.state.borrow_mut().configure);
         if blocks.is_empty() {
             self.no_configuration();
+            return None;
         }
         let top = Mark::top(self.number);
         let mut root = Scope::new(top);
@@ -159,7 +160,7 @@ impl Host<'_> {
 
     fn no_configuration(&self) {
         let mark = Mark::top(self.number);
-        let problem = Problem::warning("vagrant-empty", mark, "The file configures nothing");
+        let problem = Problem::error("vagrant-empty", mark, "The file configures nothing");
         let hint = "begin with `Vagrant.configure(\"2\") do |config|`";
         self.report.borrow_mut().add(problem.hint(hint));
     }
@@ -381,6 +382,16 @@ fn mark_of(place: &Place, file: usize) -> Mark {
     }
 }
 
+/// The line without what only a terminal understands.
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        let end = part.find(|c: char| c.is_ascii_alphabetic());
+        plain + end.map_or("", |end| &part[end + 1..])
+    })
+}
+
 fn blocks_of(scope: &Scope<Block>, provider: &str) -> Vec<Block> {
     let mut providers = scope.providers.iter();
     let found = providers.find(|(name, _)| name == provider);
@@ -489,6 +500,10 @@ impl nestlab_ruby::Host for Host<'_> {
             .collect()
     }
 
+    fn ignores_writes(&self) -> bool {
+        true
+    }
+
     /// What some files ask of the system that they believe to run on; nothing is run.
     fn command(&self, line: &str) -> Option<String> {
         let platform = self.platform();
@@ -560,7 +575,7 @@ impl nestlab_ruby::Host for Host<'_> {
     fn say(&self, _stream: Stream, line: &str) {
         let mut said = self.said.borrow_mut();
         if said.len() < SAID && !line.trim().is_empty() {
-            said.push(line.chars().take(200).collect());
+            said.push(without_colours(line).chars().take(200).collect());
         }
     }
 }

@@ -75,6 +75,28 @@ fn files(text: &str) -> Vec<(String, String)> {
     files
 }
 
+/// Settings with a few images that stay the same, whatever the catalogue learns.
+pub fn settings() -> Settings {
+    let mut settings = Settings::default();
+    let names = [
+        "debian",
+        "debian-12",
+        "debian-13",
+        "hypervisor",
+        "ubuntu-24.04",
+        "ubuntu-26.04",
+    ];
+    settings
+        .images
+        .retain(|name, _| names.contains(&name.as_str()));
+    assert_eq!(
+        settings.images.len(),
+        names.len(),
+        "all of them are built in"
+    );
+    settings
+}
+
 impl Case {
     /// Its files, in the folder `/lab`.
     pub fn memory(&self) -> MemoryFiles {
@@ -85,18 +107,17 @@ impl Case {
     }
 
     pub fn settings(&self) -> Settings {
+        let mut settings = settings();
         let mut env = self.env.clone();
         env.insert("HOME".to_owned(), "/home/me".to_owned());
         // What real Vagrant has here, so that both are asked the same.
         let plugins = BTreeSet::from(["vagrant-libvirt".to_owned()]);
-        Settings {
-            vagrant: VagrantSettings {
-                env,
-                plugins,
-                ..VagrantSettings::default()
-            },
-            ..Settings::default()
-        }
+        settings.vagrant = VagrantSettings {
+            env,
+            plugins,
+            ..VagrantSettings::default()
+        };
+        settings
     }
 
     pub fn text(&self) -> &str {

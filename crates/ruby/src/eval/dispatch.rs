@@ -85,7 +85,9 @@ impl Interpreter<'_> {
             let what = format!("{}.{}", class.title(), call.name);
             return Some(Err(self.refuse(&what)));
         }
-        if let Some(method) = self.find_method(receiver, "method_missing") {
+        if let Some(method) = self.find_method(receiver, "method_missing")
+            && !matches!(method.body, Body::Native(..))
+        {
             let mut call = call.clone();
             call.args.insert(0, Value::Symbol(call.name.clone()));
             call.name = Name::from("method_missing");
@@ -157,7 +159,7 @@ impl Interpreter<'_> {
                 self.check_native(&call, *least, *most)?;
                 self.cost(me, &call)?;
                 let value = native(self, me, call)?;
-                self.account(&value)?;
+                self.account(me, &value)?;
                 Ok(value)
             }
             Body::Raw(native) => native(self, me, call),
@@ -203,13 +205,20 @@ impl Interpreter<'_> {
 
     /// A method of the library looks at all of what it is given, at worst.
     fn cost(&mut self, me: &Value, call: &Call) -> Eval<()> {
-        let size = call.args.iter().map(size).sum::<u64>() + size(me);
-        self.step(1 + size)
+        let given = call.args.iter().map(size).sum::<u64>();
+        let own = if AT_ONCE.contains(&&*call.name) {
+            0
+        } else {
+            size(me)
+        };
+        self.step(1 + given + own)
     }
 
     /// What a method of the library returns may be new.
-    fn account(&mut self, value: &Value) -> Eval<()> {
-        if let Value::Str(text) = value {
+    fn account(&mut self, me: &Value, value: &Value) -> Eval<()> {
+        if let Value::Str(text) = value
+            && !value.is_same(me)
+        {
             let length = text.text.borrow().len();
             self.room(length)?;
         }
@@ -264,6 +273,13 @@ impl Interpreter<'_> {
         result
     }
 }
+
+/// Methods that take as long for a large collection as for a small one.
+const AT_ONCE: &[&str] = &[
+    "<<", "push", "append", "pop", "[]", "[]=", "store", "fetch", "key?", "has_key?", "length",
+    "size", "empty?", "any?", "nil?", "is_a?", "class", "first", "last", "each", "freeze",
+    "itself", "tap",
+];
 
 /// How much there is to look at, in steps.
 fn size(value: &Value) -> u64 {

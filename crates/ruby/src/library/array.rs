@@ -277,14 +277,12 @@ const PARTS: &[Entry] = &[
             ruby.array(items(me).into_iter().take(count).collect())
         }
     }),
-    ("last", 0, 1, |ruby, me, call| {
-        let mut items = items(me);
-        match call.args.first() {
-            None => Ok(items.pop().unwrap_or_default()),
-            Some(count) => {
-                let count = ruby.count(count)?.min(items.len());
-                ruby.array(items.split_off(items.len() - count))
-            }
+    ("last", 0, 1, |ruby, me, call| match call.args.first() {
+        None => Ok(nth(me, length(me).wrapping_sub(1)).unwrap_or_default()),
+        Some(count) => {
+            let mut items = items(me);
+            let count = ruby.count(count)?.min(items.len());
+            ruby.array(items.split_off(items.len() - count))
         }
     }),
 ];

@@ -189,8 +189,10 @@ fn unshift(ruby: &mut Interpreter<'_>, me: &Value, call: Call) -> Eval {
 /// `a[1] = x`, `a[1, 2] = x`, `a[1..2] = x`
 fn set(ruby: &mut Interpreter<'_>, me: &Value, mut call: Call) -> Eval {
     let value = call.args.pop().unwrap_or_default();
-    let mut all = items(me);
-    let length = all.len();
+    let length = match me {
+        Value::Array(array) => array.items.borrow().len(),
+        _ => 0,
+    };
     let (start, count) = match (&call.args[0], call.args.get(1)) {
         (Value::Range(range), _) => match range_of(ruby, range, length)? {
             Some(found) => found,
@@ -202,7 +204,13 @@ fn set(ruby: &mut Interpreter<'_>, me: &Value, mut call: Call) -> Eval {
                 let message = format!("index {index} too small for array");
                 return Err(ruby.raise("IndexError", message));
             };
-            ruby.room_for(at)?;
+            if at >= length {
+                ruby.room_for(at - length)?;
+                ruby.allocate(32)?;
+            }
+            if at > ruby.limits.string / 8 {
+                ruby.room_for(at)?;
+            }
             let own = ruby.own_array(me)?;
             let mut items = own.items.borrow_mut();
             if at >= items.len() {
@@ -217,6 +225,7 @@ fn set(ruby: &mut Interpreter<'_>, me: &Value, mut call: Call) -> Eval {
         }
     };
     ruby.room_for(start)?;
+    let mut all = items(me);
     if start > length {
         all.resize(start, Value::Nil);
     }

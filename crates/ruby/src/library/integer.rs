@@ -191,6 +191,15 @@ const METHODS: &[Entry] = &[
         let value = if value < 0 { !value } else { value };
         Ok(Value::Int(i64::from(64 - value.leading_zeros())))
     }),
+    ("lcm", 1, 1, |ruby, me, call| {
+        let gcd = ruby.send(me, "gcd", call.args.clone())?;
+        let (me, other) = (ruby.int(me)?, ruby.int(&call.args[0])?);
+        let gcd = ruby.int(&gcd)?.max(1);
+        match (me / gcd).checked_mul(other) {
+            Some(value) => Ok(Value::Int(value.saturating_abs())),
+            None => Err(ruby.too_large()),
+        }
+    }),
     ("gcd", 1, 1, |ruby, me, call| {
         let (mut a, mut b) = (
             ruby.int(me)?.unsigned_abs(),

@@ -51,6 +51,15 @@ pub(super) fn install(ruby: &mut Interpreter<'_>) {
         ("using", 1, 1, |_, me, _| Ok(me.clone())),
     ]);
     module.natives(&[("include", 1, ANY, include)]);
+    for hook in [
+        "inherited",
+        "included",
+        "extended",
+        "prepended",
+        "method_added",
+    ] {
+        module.functions(&[(hook, 0, 1, |_, _, _| Ok(Value::Nil))]);
+    }
 }
 
 const EXEC: &[(&str, Native)] = &[

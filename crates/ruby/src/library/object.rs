@@ -10,14 +10,24 @@ use std::rc::Rc;
 pub(super) fn install(ruby: &mut Interpreter<'_>) {
     ruby.classes.object.natives(METHODS);
     ruby.classes.object.raw(RAW);
-    ruby.classes
-        .object
-        .functions(&[("initialize", 0, ANY, |_, _, _| Ok(Value::Nil))]);
+    ruby.classes.object.functions(ABOVE);
     ruby.classes.nil.natives(NIL);
     for class in [&ruby.classes.yes, &ruby.classes.no] {
         class.natives(BOOL);
     }
 }
+
+/// What `super` finds above a file's own methods.
+const ABOVE: &[Entry] = &[
+    ("initialize", 0, ANY, |_, _, _| Ok(Value::Nil)),
+    ("respond_to_missing?", 1, 2, |_, _, _| {
+        Ok(Value::Bool(false))
+    }),
+    ("method_missing", 1, ANY, |ruby, me, call| {
+        let name = ruby.name_of(&call.args[0])?;
+        Err(ruby.no_method(me, &name))
+    }),
+];
 
 const METHODS: &[Entry] = &[
     ("==", 1, 1, |ruby, me, call| {

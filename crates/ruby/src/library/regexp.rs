@@ -55,8 +55,11 @@ const METHODS: &[Entry] = &[
         Ok(found.map_or(Value::Nil, |found| start(&found)))
     }),
     ("match", 1, 2, |ruby, me, call| {
-        let found = search(ruby, me, &call.args[0])?;
-        Ok(found.map_or(Value::Nil, Value::Match))
+        let found = search(ruby, me, &call.args[0])?.map(Value::Match);
+        match (found, &call.block) {
+            (Some(found), Some(block)) => ruby.ask(block, &found),
+            (found, _) => Ok(found.unwrap_or_default()),
+        }
     }),
     ("match?", 1, 2, |ruby, me, call| {
         let Some(text) = call.args[0].as_name() else {

@@ -91,7 +91,12 @@ const METHODS: &[Entry] = &[
     }),
     ("match", 1, 2, |ruby, me, call| {
         let pattern = ruby.pattern_of_value(&call.args[0])?;
-        ruby.send(&Value::Regex(pattern), "match", vec![me.clone()])
+        ruby.send_with(
+            &Value::Regex(pattern),
+            "match",
+            vec![me.clone()],
+            call.block,
+        )
     }),
     ("match?", 1, 2, |ruby, me, call| {
         let pattern = ruby.pattern_of_value(&call.args[0])?;

@@ -248,8 +248,10 @@ impl Lowering<'_> {
 
     /// One of several targets, or the variable of `for` or `rescue`.
     pub(super) fn target(&self, prism: &Prism<'_>) -> Target {
-        self.target_of(prism)
-            .unwrap_or_else(|| Target::Unsupported("this target", self.span(&prism.location())))
+        let span = self.span(&prism.location());
+        self.nested(span, || self.target_of(prism))
+            .flatten()
+            .unwrap_or(Target::Unsupported("this target", span))
     }
 
     fn target_of(&self, prism: &Prism<'_>) -> Option<Target> {

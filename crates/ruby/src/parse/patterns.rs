@@ -63,8 +63,10 @@ impl Lowering<'_> {
     }
 
     fn pattern(&self, prism: &Prism<'_>) -> Pattern {
-        self.pattern_of(prism)
-            .unwrap_or_else(|| Pattern::Unsupported("this pattern", self.span(&prism.location())))
+        let span = self.span(&prism.location());
+        self.nested(span, || self.pattern_of(prism))
+            .flatten()
+            .unwrap_or(Pattern::Unsupported("this pattern", span))
     }
 
     fn pattern_of(&self, prism: &Prism<'_>) -> Option<Pattern> {

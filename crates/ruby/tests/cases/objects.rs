@@ -193,4 +193,16 @@ pub const CASES: &[Case] = &[
         "Kernel.format(\"%d\", 3) + String(4) + Array(5).inspect",
         r#""34[5]""#,
     ),
+    (
+        "class Base1; def self.inherited(k); (@subs ||= []) << k.name; super; end; def self.subs = @subs; end; class Sub1 < Base1; end; Base1.subs",
+        r#"["Sub1"]"#,
+    ),
+    (
+        "class Mm1; def method_missing(n, *a) = n == :x ? 1 : super; end; [Mm1.new.x, (Mm1.new.y rescue $!.class)]",
+        "[1, NoMethodError]",
+    ),
+    (
+        "class Cn1; @n = 0; class << self; attr_accessor :n; end; def initialize; self.class.n += 1; end; end; Cn1.new; Cn1.new; Cn1.n",
+        "2",
+    ),
 ];
