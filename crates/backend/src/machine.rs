@@ -40,6 +40,13 @@ pub trait Backend: Send + Sync {
         self.name().to_owned()
     }
 
+    /// Whether what `probe` finds follows from the kernels and programs of a chain of levels
+    /// alone, so that one proof is good for all its machines. Not where a service has to be
+    /// at work: such a backend remembers by itself what it has proved.
+    fn proof_travels(&self) -> bool {
+        true
+    }
+
     /// A text that is equal where a state that was saved by one can be taken up by
     /// the other.
     async fn state_key(&self) -> String {

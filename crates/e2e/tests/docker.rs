@@ -12,7 +12,7 @@ images:
     recipe:
       suite: bookworm
       size: 4GiB
-      packages: [systemd-sysv, dbus, udev, kmod, docker.io, iptables, nftables, iproute2, procps]
+      packages: [systemd-sysv, dbus, udev, kmod, docker.io, apparmor, iptables, nftables, iproute2, procps]
   own: { path: IMAGE }
 nodes:
   vm:
@@ -30,7 +30,8 @@ fn without_an_engine_it_is_refused_by_name() {
     if !is_root() {
         return skip(test, "an ordinary user is refused for another reason");
     }
-    let world = World::new();
+    let mut world = World::new();
+    world.use_engine("unix:///nowhere/docker.sock");
     let text = "name: alone\nnodes:\n  one: { kind: container, backend: docker, image: debian }\n";
     let lab = world.lab("alone", text);
     let mut up = world.run(&lab, &["up"]).exits_with(1);

@@ -205,6 +205,7 @@ impl Engine {
         let known = self
             .proved()
             .remove(&key)
+            .filter(|_| backend.proof_travels())
             .and_then(|v| serde_json::from_value(v).ok());
         if let Some(support) = known {
             backend.recall(&support);
@@ -219,7 +220,7 @@ impl Engine {
             .probe(&boot, self.0.ground.place().await.as_ref())
             .await;
         // What does not work at all may be mended the next minute.
-        if support.best().is_some() {
+        if support.best().is_some() && backend.proof_travels() {
             let fact = serde_json::to_value(&support).expect("findings are plain data");
             self.learn(&BTreeMap::from([(key, fact)]));
         }

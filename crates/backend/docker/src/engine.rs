@@ -38,8 +38,8 @@ const LOOK: Duration = Duration::from_millis(300);
 const WHAT: &str = "container engine";
 
 /// How it is put to work.
-pub(crate) const HINT: &str = "Install and start Docker Engine (`apt install docker.io`), or Podman with `podman.socket`; \
-     inside a node, add `docker.io`, `iptables` and `systemd-sysv` to `packages:` of its image";
+const HINT: &str = "Install and start Docker Engine (`apt install docker.io`), or Podman with `podman.socket`; \
+     inside a node, add `docker.io`, `apparmor`, `iptables` and `systemd-sysv` to `packages:` of its image";
 
 /// The engine of this level.
 pub(crate) struct Engine {
@@ -94,7 +94,7 @@ impl Finder {
     }
 
     /// Sockets where it may be.
-    pub fn sockets(&self) -> Vec<PathBuf> {
+    fn sockets(&self) -> Vec<PathBuf> {
         match &self.named {
             Some(socket) => vec![socket.clone()],
             None => SOCKETS.map(PathBuf::from).to_vec(),
@@ -149,7 +149,7 @@ fn nowhere(sockets: &[PathBuf]) -> String {
 }
 
 /// The program of an engine, if there is one.
-pub(crate) fn installed() -> Option<&'static Path> {
+fn installed() -> Option<&'static Path> {
     let mut programs = PROGRAMS.iter().map(Path::new);
     programs.find(|program| program.is_file())
 }

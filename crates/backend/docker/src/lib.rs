@@ -26,8 +26,6 @@ use nestlab_backend::{
 };
 use nestlab_model::{Accelerator, NodeKind};
 use nestlab_sys::namespace::Namespaces;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -106,18 +104,9 @@ impl Backend for Docker {
         }
     }
 
-    fn probe_key(&self) -> String {
-        let stamp = |path: &Path| {
-            let data = fs::metadata(path).ok()?;
-            Some(format!("{}@{}", data.size(), data.mtime()))
-        };
-        let program = engine::installed().and_then(stamp).unwrap_or_default();
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let sockets = self.0.sockets();
-        let socket = sockets.iter().find(|socket| socket.exists());
-        let socket = socket.map(|socket| socket.display().to_string());
-        let socket = socket.unwrap_or_default();
-        format!("{NAME} {program} at {socket}, boot {}", boot.trim())
+    /// The engine comes with the image of a machine, and may be at rest.
+    fn proof_travels(&self) -> bool {
+        false
     }
 
     fn plan(&self, spec: &MachineSpec) -> Result<Plan, BackendError> {
@@ -173,6 +162,10 @@ impl Backend for Docker {
 fn hint(error: BackendError) -> String {
     match error {
         BackendError::NotAtWork { hint, .. } => hint,
-        _ => engine::HINT.to_owned(),
+        // Docker Engine wants it where the kernel has AppArmor.
+        BackendError::Refused { message, .. } if message.contains("apparmor_parser") => {
+            "Install `apparmor`; inside a node, add it to `packages:` of its image".into()
+        }
+        _ => "`docker run` at that level tells more".into(),
     }
 }
