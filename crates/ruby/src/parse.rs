@@ -88,7 +88,7 @@ fn too_deep(file: FileId, text: &str) -> Option<SyntaxError> {
             _ => {}
         }
         let again = byte == before && byte.is_ascii_punctuation();
-        run = if again { run + 1 } else { 0 };
+        run = if again || is_prefix(byte) { run + 1 } else { 0 };
         before = byte;
         if depth.max(run) > 20 * NESTING {
             return Some(nesting_error(span_at(file, at)));
@@ -97,7 +97,8 @@ fn too_deep(file: FileId, text: &str) -> Option<SyntaxError> {
     let mut run = 0_usize;
     let mut before = "";
     for word in text.split_ascii_whitespace() {
-        run = if word == before { run + 1 } else { 0 };
+        let prefix = matches!(word, "not" | "defined?") || word.bytes().all(is_prefix);
+        run = if prefix || word == before { run + 1 } else { 0 };
         before = word;
         if run > 10 * NESTING {
             let at = word.as_ptr() as usize - text.as_ptr() as usize;
@@ -105,6 +106,11 @@ fn too_deep(file: FileId, text: &str) -> Option<SyntaxError> {
         }
     }
     None
+}
+
+/// Signs that may stand before an operand.
+fn is_prefix(byte: u8) -> bool {
+    b"!-~+*&".contains(&byte)
 }
 
 fn span_at(file: FileId, at: usize) -> Span {

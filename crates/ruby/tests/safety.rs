@@ -213,7 +213,13 @@ fn texts_that_nest_without_end_are_mistakes_and_no_crash() {
         }
     }
     let alternatives = format!("1 in 1{}", "|1".repeat(100_000));
-    for text in [alternatives, "!".repeat(100_000), "not ".repeat(100_000)] {
+    for text in [
+        alternatives,
+        "!".repeat(100_000),
+        "not ".repeat(100_000),
+        "!-".repeat(100_000),
+        "! not ".repeat(100_000),
+    ] {
         shown(&Memory::new(&[]), &text);
     }
     for link in [
