@@ -154,7 +154,7 @@ nodes:
 4:71-80 error[unreadable-file] Cannot read the lab file /lab/gone.yaml ⟨entity not found⟩
 6:81-86 error[exclusive-keys] `nodes` and `from` exclude each other
 7:65-69 error[exclusive-keys] `with` means nothing without `from`
-bad:3:15-22 error[unknown-image] Unknown image `nothing` ⟨neither in `images:` nor built in⟩ (known images: `alpine-3.23`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
+bad:3:15-22 error[unknown-image] Unknown image `nothing` ⟨neither in `images:` nor built in⟩ (known images: `almalinux-8`, `almalinux-9`, `alpine-3.23`, `centos-10`, `centos-9`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `rocky-8`, …)
 circle:3:71-84 error[from-cycle] `from` leads back to its own file ⟨/lab/nestlab.yaml → /lab/circle.yaml → /lab/circle.yaml⟩
 inner:4:29-42 error[cpu-budget] `a/x` has more CPUs than its parent: 5 of 1 ⟨expected at most 1⟩
 "#);

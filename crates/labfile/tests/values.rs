@@ -100,7 +100,7 @@ nodes:
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
 4:15-21 error[unknown-image] Unknown image `debain` ⟨neither in `images:` nor built in⟩ (did you mean `debian`?)
-5:15-21 error[unknown-image] Unknown image `gentoo` ⟨neither in `images:` nor built in⟩ (known images: `web`, `alpine-3.23`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
+5:15-21 error[unknown-image] Unknown image `gentoo` ⟨neither in `images:` nor built in⟩ (known images: `web`, `almalinux-8`, `almalinux-9`, `alpine-3.23`, `centos-10`, `centos-9`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, …)
 6:26-33 error[foreign-architecture] This machine cannot run an aarch64 guest ⟨expected `x86_64`⟩
 7:26-33 error[foreign-architecture] KVM cannot run an aarch64 guest on this machine ⟨expected `x86_64`⟩
 "#);
@@ -247,7 +247,7 @@ nodes:
   a: { image: late }
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
-3:28-32 error[unknown-image] Unknown image `late` ⟨neither above in `images:` nor built in⟩ (known images: `alpine-3.23`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`)
+3:28-32 error[unknown-image] Unknown image `late` ⟨neither above in `images:` nor built in⟩ (known images: `almalinux-8`, `almalinux-9`, `alpine-3.23`, `centos-10`, `centos-9`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `rocky-8`, …)
 4:11-17 error[missing-key] A recipe needs one of `suite`, `from` ⟨none of them is here⟩
 5:21-25 error[exclusive-keys] `from` and `suite` exclude each other ⟨expected one of `suite`, `from`⟩
 6:35-43 error[exclusive-keys] `packages` and `from` exclude each other (`commands` can install packages, if the other image has a way to)

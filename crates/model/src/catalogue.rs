@@ -41,6 +41,11 @@ const FEDORA: [(&str, &str); 2] = [("43", "1.6"), ("44", "1.7")];
 /// Branches of Alpine, and a release of each: there is no name for the newest one.
 const ALPINE: [(&str, &str); 1] = [("3.23", "3.23.4")];
 
+/// Releases of the three that are built from the sources of Red Hat's system.
+const ROCKY: [&str; 2] = ["8", "9"];
+const ALMA: [&str; 2] = ["8", "9"];
+const CENTOS_STREAM: [&str; 2] = ["9", "10"];
+
 /// The images that every lab can name, for one kind of processor by the name that Rust has
 /// for it ([`std::env::consts::ARCH`]); none for one that nobody publishes for.
 pub fn catalogue(arch: &str) -> BTreeMap<ImageName, ImageSpec> {
@@ -51,8 +56,15 @@ pub fn catalogue(arch: &str) -> BTreeMap<ImageName, ImageSpec> {
     let debian = DEBIAN.map(|(version, suite)| debian(version, suite, machine));
     let fedora = FEDORA.map(|(version, build)| fedora(version, build, machine));
     let alpine = ALPINE.map(|(branch, release)| alpine(branch, release, machine));
+    let rocky = ROCKY.map(|version| rocky(version, machine));
+    let alma = ALMA.map(|version| alma(version, machine));
+    let centos = CENTOS_STREAM.map(|version| centos_stream(version, machine));
     let all = ubuntu.into_iter().chain(debian).chain(fedora);
-    all.chain(alpine).collect()
+    all.chain(alpine)
+        .chain(rocky)
+        .chain(alma)
+        .chain(centos)
+        .collect()
 }
 
 /// The folder of a release holds its newest build.
@@ -88,6 +100,30 @@ fn alpine(branch: &str, release: &str, machine: &Machine) -> (ImageName, ImageSp
     published(&format!("alpine-{branch}"), &folder, &file, &list)
 }
 
+/// The variant whose root is a plain partition, and no logical volume.
+fn rocky(version: &str, machine: &Machine) -> (ImageName, ImageSpec) {
+    let machine = machine.name;
+    let folder = format!("https://dl.rockylinux.org/pub/rocky/{version}/images/{machine}");
+    let file = format!("Rocky-{version}-GenericCloud-Base.latest.{machine}.qcow2");
+    published(&format!("rocky-{version}"), &folder, &file, "CHECKSUM")
+}
+
+fn alma(version: &str, machine: &Machine) -> (ImageName, ImageSpec) {
+    let machine = machine.name;
+    let releases = "https://repo.almalinux.org/almalinux";
+    let folder = format!("{releases}/{version}/cloud/{machine}/images");
+    let file = format!("AlmaLinux-{version}-GenericCloud-latest.{machine}.qcow2");
+    published(&format!("almalinux-{version}"), &folder, &file, "CHECKSUM")
+}
+
+fn centos_stream(version: &str, machine: &Machine) -> (ImageName, ImageSpec) {
+    let machine = machine.name;
+    let folder = format!("https://cloud.centos.org/centos/{version}-stream/{machine}/images");
+    let file = format!("CentOS-Stream-GenericCloud-{version}-latest.{machine}.qcow2");
+    let list = format!("{file}.SHA256SUM");
+    published(&format!("centos-{version}"), &folder, &file, &list)
+}
+
 fn published(name: &str, folder: &str, file: &str, checksums: &str) -> (ImageName, ImageSpec) {
     let name = ImageName::new(name).expect("names of the catalogue are valid");
     let spec = ImageSpec::Published {
@@ -105,7 +141,7 @@ mod tests {
     fn every_processor_has_the_same_names() {
         let names = |arch| catalogue(arch).into_keys().collect::<Vec<_>>();
         assert_eq!(names("x86_64"), names("aarch64"));
-        assert_eq!(names("x86_64").len(), 7);
+        assert_eq!(names("x86_64").len(), 13);
         assert!(names("m68k").is_empty());
     }
 
@@ -124,6 +160,24 @@ mod tests {
             "debian-13",
             "trixie/latest/debian-13-genericcloud-amd64.qcow2",
             "trixie/latest/SHA512SUMS",
+        );
+        check(
+            "x86_64",
+            "rocky-9",
+            "rocky/9/images/x86_64/Rocky-9-GenericCloud-Base.latest.x86_64.qcow2",
+            "rocky/9/images/x86_64/CHECKSUM",
+        );
+        check(
+            "aarch64",
+            "almalinux-9",
+            "9/cloud/aarch64/images/AlmaLinux-9-GenericCloud-latest.aarch64.qcow2",
+            "9/cloud/aarch64/images/CHECKSUM",
+        );
+        check(
+            "x86_64",
+            "centos-9",
+            "9-stream/x86_64/images/CentOS-Stream-GenericCloud-9-latest.x86_64.qcow2",
+            "9-stream/x86_64/images/CentOS-Stream-GenericCloud-9-latest.x86_64.qcow2.SHA256SUM",
         );
         check(
             "aarch64",

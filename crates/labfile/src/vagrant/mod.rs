@@ -12,6 +12,7 @@
 //! with marks that point into the Vagrantfile, so every check of lab files points there, too.
 //! What has no meaning here is a warning, once; what would change the result is an error.
 
+mod ansible;
 mod boxes;
 mod config;
 mod datum;

@@ -1,12 +1,12 @@
 //! Provisioners: what Vagrant runs in a machine, as steps of a node.
 
+use super::ansible;
 use super::datum::{Datum, Options, What};
 use super::document::Node;
 use super::machine::{Machine, Step};
 use super::notes::Notes;
 use super::shell::{self, Args, Run};
 use super::tree::Context;
-use crate::keys::{Object, PROVISION, Shape};
 use crate::limits::MAX_SCRIPT;
 use crate::report::{Mark, did_you_mean};
 
@@ -144,7 +144,7 @@ impl Steps {
                 self.shell(&options, &frame, machine, cx, notes);
             }
             "file" => self.file(step, &options, &machine.user(), cx),
-            "ansible" | "ansible_local" => self.ansible(step, &options, notes),
+            "ansible" | "ansible_local" => self.ansible(step, &machine.name, &options, notes),
             "hostmanager" => notes.ignore("provisioners", "hostmanager", mark),
             "reload" => {
                 let message = "A node is not restarted between two provisioners";
@@ -376,39 +376,12 @@ impl Steps {
         }
     }
 
-    /// What the lab file has a key for, of those that Vagrant has.
-    fn ansible(&mut self, step: &Step, options: &Options, notes: &mut Notes<'_>) {
+    fn ansible(&mut self, step: &Step, machine: &str, options: &Options, notes: &mut Notes<'_>) {
         let mark = step.log.mark;
-        let Some(object) = ansible_keys() else {
-            let message = format!("The provisioner `{}` is left out", step.kind);
-            let hint = "run `ansible-playbook` against the nodes when they are up";
-            notes.warn("vagrant-provisioner", mark, message, hint);
-            return;
-        };
-        let mut inner = Node::map(mark);
-        for (name, value) in options.iter() {
-            let key = match name {
-                "inventory_path" => "inventory",
-                "sudo" => "become",
-                other => other,
-            };
-            if object.key(key).is_some() && value.datum.is_true() {
-                inner.put(key, tree(&value.datum, value.mark));
-            } else if name != "compatibility_mode" {
-                notes.ignore(
-                    &format!("the provisioner `{}`", step.kind),
-                    name,
-                    value.mark,
-                );
-            }
-        }
         for event in &step.log.events {
             if let What::Call(_) = event.what {
-                notes.ignore(
-                    &format!("the provisioner `{}`", step.kind),
-                    &event.name,
-                    event.mark,
-                );
+                let what = format!("the provisioner `{}`", step.kind);
+                notes.ignore(&what, &event.name, event.mark);
             }
         }
         let frame = Frame {
@@ -417,31 +390,9 @@ impl Steps {
             mark,
         };
         let mut node = frame.node();
-        node.put("ansible", inner);
+        let playbook = ansible::playbook(&step.kind, machine, mark, options, notes);
+        node.put("ansible", playbook);
         self.steps.push(node);
-    }
-}
-
-/// The keys of `ansible:` in a step, if there is such a thing.
-fn ansible_keys() -> Option<&'static Object> {
-    match PROVISION.key("ansible")?.shape {
-        Shape::Object(object) => Some(object),
-        _ => None,
-    }
-}
-
-/// A value as part of the lab file.
-fn tree(datum: &Datum, mark: Mark) -> Node {
-    match datum {
-        Datum::List(items) => Node::list(mark, items.iter().map(|item| tree(item, mark)).collect()),
-        Datum::Map(entries) => {
-            let mut map = Node::map(mark);
-            for (key, value) in entries {
-                map.put(key.show(), tree(value, mark));
-            }
-            map
-        }
-        other => Node::text(mark, other.show()),
     }
 }
 
