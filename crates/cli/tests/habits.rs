@@ -239,15 +239,15 @@ end
 fn a_vagrantfile_is_a_lab() {
     let home = Home::with_file("Vagrantfile", VAGRANTFILE);
     insta::assert_snapshot!(home.run("plan"), @r#"
-    [2]
-    ---
-    error[vagrant-box]: Box `mine/box` is not known
-     --> Vagrantfile:3:3
-      |
-    3 |   config.vm.box = "mine/box"
-      |   ^^^^^^^^^^^^^^^^^^^^^^^^^^
-      = hint: say what it stands for with `--box-alias mine/box=IMAGE`; images: `debian`, `debian-12`, `debian-13`, `hypervisor`, `ubuntu-24.04`, `ubuntu-26.04`
-    error: `~/lab/Vagrantfile` has 1 mistake
+[2]
+---
+error[vagrant-box]: Box `mine/box` is not known
+ --> Vagrantfile:3:3
+  |
+3 |   config.vm.box = "mine/box"
+  |   ^^^^^^^^^^^^^^^^^^^^^^^^^^
+  = hint: say what it stands for with `--box-alias mine/box=IMAGE`; images: `almalinux-8`, `almalinux-9`, `alpine-3.23`, `centos-10`, `centos-9`, `debian`, `debian-12`, `debian-13`, `fedora-43`, `fedora-44`, `hypervisor`, `rocky-8`, …
+error: `~/lab/Vagrantfile` has 1 mistake
     "#);
     let plan = |arguments: &str, variables: &[(&str, &str)]| {
         home.run_with(

@@ -49,7 +49,7 @@ impl Manager {
     }
 
     /// What it calls a package of Debian's; `None` if it has none of the kind.
-    pub fn name<'a>(self, package: &'a str) -> Option<&'a str> {
+    pub fn name(self, package: &str) -> Option<&str> {
         let others = NAMES.iter().find(|(debian, _)| *debian == package);
         let name = match (self, others) {
             (Self::Apt, _) | (_, None) => package,
@@ -94,14 +94,17 @@ impl Manager {
 
 /// Whether a program is in one of the folders of a PATH.
 pub fn is_there(program: &str, path: &OsStr) -> bool {
-    find(&[program], path).is_some()
+    find(&[program], &folders(path)).is_some()
 }
 
-/// The first of several programs that is there.
-pub(super) fn find(programs: &[&str], path: &OsStr) -> Option<PathBuf> {
-    let folders: Vec<PathBuf> = std::env::split_paths(path)
-        .chain(ALSO.map(PathBuf::from))
-        .collect();
+/// Where programs are looked for.
+pub(super) fn folders(path: &OsStr) -> Vec<PathBuf> {
+    let also = ALSO.map(PathBuf::from);
+    std::env::split_paths(path).chain(also).collect()
+}
+
+/// The first of several programs that is in one of these folders.
+pub(super) fn find(programs: &[&str], folders: &[PathBuf]) -> Option<PathBuf> {
     let everywhere = |program| folders.iter().map(move |folder| folder.join(program));
     let mut candidates = programs.iter().flat_map(everywhere);
     candidates.find(|path| path.is_file())

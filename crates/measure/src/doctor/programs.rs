@@ -1,10 +1,10 @@
 //! Programs that labs are made with.
 
 use super::facilities::run;
-use super::packages::{Manager, find};
+use super::packages::{Manager, find, folders};
 use nestlab_model::doctor::{Check, Verdict};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A program that something is done by.
 struct Need {
@@ -78,8 +78,9 @@ const NEEDS: [Need; 7] = [
 
 /// Looks for all of them in the folders of a PATH.
 pub(super) fn checks(path: &OsStr) -> Vec<Check> {
-    let manager = Manager::of(path);
-    NEEDS.iter().map(|need| look(need, path, manager)).collect()
+    let (manager, folders) = (Manager::of(path), folders(path));
+    let look = |need| look(need, &folders, manager);
+    NEEDS.iter().map(look).collect()
 }
 
 /// Packages, by Debian's names, without which labs do not come up here or nothing can be
@@ -88,8 +89,8 @@ pub fn missing(path: &OsStr) -> Vec<&'static str> {
     let needs = NEEDS
         .iter()
         .filter(|need| need.verdict >= Verdict::Degraded);
-    let absent = needs.filter(|need| find(need.programs, path).is_none());
-    let qemu = find(&["qemu-system-x86_64"], path).is_none();
+    let absent = needs.filter(|need| find(need.programs, &folders).is_none());
+    let qemu = find(&["qemu-system-x86_64"], &folders).is_none();
     // Where qemu-utils is from another release, QEMU's own package removes it: it is last.
     let qemu = qemu.then_some("qemu-system-x86").into_iter();
     qemu.chain(absent.map(|need| need.package)).collect()
@@ -144,12 +145,12 @@ fn uefi() -> Check {
     }
 }
 
-fn look(need: &Need, path: &OsStr, manager: Option<Manager>) -> Check {
+fn look(need: &Need, folders: &[PathBuf], manager: Option<Manager>) -> Check {
     let check = Check::new(
         format!("programs.{}", need.programs[0]),
         format!("looked for `{}` in PATH", need.programs.join("` or `")),
     );
-    match find(need.programs, path) {
+    match find(need.programs, folders) {
         Some(path) => check.found(Verdict::Ok, path.display().to_string()),
         None => mended(
             check
@@ -189,7 +190,11 @@ mod tests {
         }
         let found = |program: &str| {
             let need = NEEDS.iter().find(|need| need.programs[0] == program);
-            look(need.unwrap(), folder.path().as_os_str(), Some(Manager::Dnf))
+            look(
+                need.unwrap(),
+                &[folder.path().to_owned()],
+                Some(Manager::Dnf),
+            )
         };
         assert_eq!(found("ip").verdict, Verdict::Ok);
         assert_eq!(found("slirp4netns").verdict, Verdict::Ok, "pasta will do");
