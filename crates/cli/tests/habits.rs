@@ -285,15 +285,15 @@ error: `~/lab/Vagrantfile` has 1 mistake
         "box_alias: { mine/box: debian }\n",
     );
     insta::assert_snapshot!(home.run("plan"), @r"
-    [2]
-    ---
-    error[unknown-key]: Unknown key `box_alias` in a configuration
-     --> config.yaml:1:1
-      |
-    1 | box_alias: { mine/box: debian }
-      | ^^^^^^^^^ not a key of the lab file here
-      = hint: did you mean `box_aliases`?
-    error: `~/home/.config/nestlab/config.yaml` has 1 mistake
+[2]
+---
+error[unknown-key]: Unknown key `box_alias` in a settings file
+ --> ~/home/.config/nestlab/config.yaml:1:1
+  |
+1 | box_alias: { mine/box: debian }
+  | ^^^^^^^^^ not a setting
+  = hint: did you mean `box_aliases`?
+error: The settings in `~/home/.config/nestlab/config.yaml` have mistakes
     ");
 }
 

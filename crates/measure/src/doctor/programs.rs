@@ -86,6 +86,7 @@ pub(super) fn checks(path: &OsStr) -> Vec<Check> {
 /// Packages, by Debian's names, without which labs do not come up here or nothing can be
 /// built for them.
 pub fn missing(path: &OsStr) -> Vec<&'static str> {
+    let folders = folders(path);
     let needs = NEEDS
         .iter()
         .filter(|need| need.verdict >= Verdict::Degraded);
