@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 struct World {
     folder: tempfile::TempDir,
     program: PathBuf,
+    /// Where containers write, if that is elsewhere.
+    written: Option<PathBuf>,
 }
 
 impl World {
@@ -24,7 +26,11 @@ impl World {
         std::fs::create_dir(folder.path().join("root")).unwrap();
         let init = folder.path().join("kit/bin/nestlab-init");
         std::fs::copy(file("NESTLAB_TEST_INIT")?, init).unwrap();
-        Some(Self { folder, program })
+        Some(Self {
+            folder,
+            program,
+            written: file("NESTLAB_TEST_WRITTEN"),
+        })
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -51,7 +57,10 @@ impl ContractWorld for World {
             boot: Start::Container(Box::new(ContainerSpec {
                 root: Lower::Folder(self.at("root")),
                 image: String::new(),
-                folder: self.at(&format!("{name}-written")),
+                folder: match &self.written {
+                    Some(folder) => folder.join(name),
+                    None => self.at(&format!("{name}-written")),
+                },
                 kit: self.at("kit"),
                 hostname: name.to_owned(),
                 ids,
@@ -100,7 +109,8 @@ fn the_contract_is_kept() {
     });
 }
 
-/// A folder on an overlay, where no other overlay can be: roots are copied there.
+/// What containers write lies on an overlay, over which no other can be: roots are copied
+/// there.
 #[test]
 fn the_contract_is_kept_with_copied_roots() {
     if World::new().is_none() || !nestlab_sys::users::has_all_ids() {
@@ -112,7 +122,7 @@ fn the_contract_is_kept_with_copied_roots() {
         std::fs::create_dir(folder.path().join(name)).unwrap();
     }
     let script = "cd \"$1\" && mount -t overlay o -o lowerdir=lower,upperdir=upper,workdir=work over \
-        && TMPDIR=$1/over exec \"$2\" --exact the_contract_is_kept";
+        && NESTLAB_TEST_WRITTEN=$1/over exec \"$2\" --exact the_contract_is_kept";
     let status = std::process::Command::new("unshare")
         .args(["-m", "sh", "-c", script, "sh"])
         .arg(folder.path())
