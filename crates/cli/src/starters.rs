@@ -21,7 +21,7 @@ pub struct Starter {
 }
 
 /// All of them, the simplest first.
-pub static ALL: [Starter; 4] = [
+pub static ALL: [Starter; 6] = [
     Starter {
         name: "hello",
         about: "one machine that says hello",
@@ -44,6 +44,18 @@ pub static ALL: [Starter; 4] = [
         name: "four-levels",
         about: "a machine in a container in a machine",
         lab: include_str!("../../../examples/four-levels/nestlab.yaml"),
+        files: &[],
+    },
+    Starter {
+        name: "docker",
+        about: "containers by Docker Engine in a machine",
+        lab: include_str!("../../../examples/docker/nestlab.yaml"),
+        files: &[],
+    },
+    Starter {
+        name: "playground",
+        about: "a machine with Docker, KVM and ssh on port 2222, and a container in it",
+        lab: include_str!("../../../examples/playground/nestlab.yaml"),
         files: &[],
     },
 ];

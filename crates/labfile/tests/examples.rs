@@ -35,6 +35,11 @@ fn hello_loads() {
 }
 
 #[test]
+fn docker_loads() {
+    assert_eq!(check("docker", &[]).layer.walk().len(), 3);
+}
+
+#[test]
 fn flat_loads() {
     let lab = check("flat", &[]);
     let ports: Vec<_> = lab
