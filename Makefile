@@ -10,13 +10,16 @@ INIT := target/$(TARGET)/init/nestlab-init
 NESTLAB := $(CURDIR)/target/nestlab
 DEMO := $(NESTLAB) -C examples/consul-ha
 
-.PHONY: help deps build demo demo-down test unit e2e lint soak bench generate clean
+.PHONY: help deps test-deps build demo demo-down test unit e2e lint soak bench generate clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 
 deps: ## Install what this machine lacks (Debian, Ubuntu)
 	@scripts/install-deps
+
+test-deps: ## Install what this machine and the tests lack
+	@scripts/install-deps --tests
 
 # The init is built first: the program carries it.
 build: deps ## Build target/nestlab, one static program
@@ -36,7 +39,7 @@ demo: build ## Bring up three nested Consul servers and show that they live
 demo-down: ## Remove the demo and everything it wrote
 	$(DEMO) destroy --yes
 
-test: deps lint unit build e2e ## All checks, real nested machines included
+test: test-deps lint unit build e2e ## All checks, real nested machines included
 
 unit: ## Tests that need no machine
 	@if command -v cargo-nextest >/dev/null; then \
