@@ -367,7 +367,7 @@ fn what_ruby_refuses_is_told() {
 1:1 error[ruby] install the plugin first
 "#);
     insta::assert_snapshot!(diagnose("puts 'nothing here'\n", MemoryFiles::new()), @r#"
-1:1 error[vagrant-empty] The file configures nothing (begin with `Vagrant.configure("2") do |config|`)
+1:1 error[vagrant-empty] The file configures nothing (`Vagrant.configure("2") do |config|` does; an `exit` before it leaves it out)
 1:1 note[vagrant-says] The file says: nothing here
 "#);
     insta::assert_snapshot!(diagnose("Vagrant.configure('2') { |c| c.vm.hostnam }\nloop { }\n", MemoryFiles::new()), @r#"

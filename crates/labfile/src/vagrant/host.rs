@@ -161,7 +161,7 @@ impl Host<'_> {
     fn no_configuration(&self) {
         let mark = Mark::top(self.number);
         let problem = Problem::error("vagrant-empty", mark, "The file configures nothing");
-        let hint = "begin with `Vagrant.configure(\"2\") do |config|`";
+        let hint = "`Vagrant.configure(\"2\") do |config|` does; an `exit` before it leaves it out";
         self.report.borrow_mut().add(problem.hint(hint));
     }
 

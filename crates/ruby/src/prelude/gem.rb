@@ -7,6 +7,9 @@ module Gem
   class Version
     include Comparable
 
+    # Ruby has atomic groups here, which match the same.
+    VERSION_PATTERN = '[0-9]+(?:\.[0-9a-zA-Z]+)*(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?'
+
     def self.create(version) = version.is_a?(Version) ? version : new(version)
 
     def self.correct?(version) = version.to_s.match?(/\A\s*([0-9]+(\.[0-9a-zA-Z]+)*(-[0-9A-Za-z.-]+)?)?\s*\z/)

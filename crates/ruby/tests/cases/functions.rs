@@ -102,6 +102,10 @@ pub const CASES: &[Case] = &[
         "[true, true, true]",
     ),
     (
+        "\"ansible 2.14.1 (core)\"[/(#{Gem::Version::VERSION_PATTERN})/, 1]",
+        "\"2.14.1\"",
+    ),
+    (
         "[Gem::Requirement.new(\">= 1.2\", \"< 2\").satisfied_by?(Gem::Version.new(\"1.9\")), Gem::Requirement.new(\"~> 1.2\").satisfied_by?(Gem::Version.new(\"2.0\"))]",
         "[true, false]",
     ),
