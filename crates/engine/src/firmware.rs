@@ -24,7 +24,7 @@ pub(crate) fn of(node: &Node, base: &BaseImage) -> Option<Firmware> {
     match node.boot.firmware {
         FirmwareChoice::Direct => None,
         FirmwareChoice::Of(firmware) => Some(firmware),
-        FirmwareChoice::Auto if base.ours => None,
+        FirmwareChoice::Auto if base.ours || node.boot.has_kernel_words() => None,
         FirmwareChoice::Auto => {
             let format = match base.format {
                 DiskFormat::Raw => ImageFormat::Raw,

@@ -395,7 +395,7 @@ nodes:
   a: { image: debian }
   b: { image: debian, firmware: bios }
   c: { image: debian, firmware: uefi }
-  d: { image: debian, cmdline: quiet }
+  d: { image: debian, firmware: direct, cmdline: quiet }
 "#);
     let choices = lab.layer.nodes.iter().map(|node| node.boot.firmware);
     assert!(choices.eq([

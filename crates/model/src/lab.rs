@@ -268,6 +268,13 @@ pub struct Boot {
     pub firmware: FirmwareChoice,
 }
 
+impl Boot {
+    /// Whether it says anything of a kernel: then no firmware is chosen for the machine.
+    pub fn has_kernel_words(&self) -> bool {
+        self.kernel.is_some() || self.initrd.is_some() || self.cmdline.is_some()
+    }
+}
+
 /// What starts a machine, as asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -184,7 +184,7 @@ pub(crate) static NODE: Object = Object {
             "auto",
             "What starts the machine: the kit's kernel directly, or a firmware that starts the \
              image's own boot loader and kernel (SeaBIOS, OVMF). `auto` takes the kit's kernel \
-             wherever it can mount the image's root.",
+             wherever it can mount the image's root, and beside `kernel`, `initrd` or `cmdline`.",
         ),
         key(
             "arch",

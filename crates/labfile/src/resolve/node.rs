@@ -208,7 +208,7 @@ impl Resolver<'_> {
             let hint = "leave it out, or write `firmware: direct`";
             self.report.add(problem.label(label).hint(hint));
         }
-        FirmwareChoice::Direct
+        choice
     }
 
     fn accelerator(&mut self, fields: &Fields<'_>, scope: &Scope) -> AcceleratorChoice {
