@@ -144,6 +144,8 @@ fn network_config(spec: &LayerSpec, node: &Node, resolver: Option<IpAddr>) -> Va
             "match": { "macaddress": endpoint.mac.to_string() },
             "addresses": [endpoint.address.to_string()],
             "mtu": network.mtu,
+            // No router of a lab's speaks IPv6: a guest that waits for one is late for ssh.
+            "accept-ra": false,
         });
         if network.mode == NetworkMode::Nat && !way_out {
             way_out = true;
