@@ -15,6 +15,7 @@ use crate::place::{Place, Record, private_dir};
 use inventory::Host;
 use nestlab_api::client::Client;
 use nestlab_api::message::ExecRequest;
+use nestlab_measure::doctor::packages;
 use nestlab_model::{Lab, Layer, NodePath, Playbook, RunPolicy};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -180,8 +181,7 @@ async fn ask(client: &Client, node: &NodePath, command: &str) -> Result<i32, Err
 }
 
 fn is_there() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(PROGRAM).is_file())
+    packages::is_there(PROGRAM, &std::env::var_os("PATH").unwrap_or_default())
 }
 
 /// What Ansible needs to know of a lab.
