@@ -18,6 +18,6 @@ pub use machine::{
 pub use nestlab_model::Volume;
 pub use nestlab_sys::detached::Ids;
 pub use spec::{
-    BootSpec, ContainerSpec, Disk, DiskFormat, FirmwareSpec, Lower, MachineSpec, Mapping,
-    MemoryFile, Nic, Plan, Start,
+    BootSpec, ContainerSpec, Disk, DiskFormat, FirmwareSpec, InnerRoot, Lower, MachineSpec,
+    Mapping, MemoryFile, Nic, Plan, Start,
 };

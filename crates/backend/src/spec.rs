@@ -161,6 +161,19 @@ pub struct ContainerSpec {
     pub io: IoLimits,
     /// Whether a layer shall stand inside it.
     pub holds_layer: bool,
+    /// What the roots of containers inside it begin from. With any of them it may make mounts
+    /// and namespaces of its own.
+    #[serde(default)]
+    pub inner_roots: Vec<InnerRoot>,
+}
+
+/// What a container hands to containers inside it, which could mount no disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InnerRoot {
+    /// By what it is found inside.
+    pub serial: String,
+    /// Where it is on this level.
+    pub lower: Lower,
 }
 
 /// What the root file system of a container begins from. It is only read.

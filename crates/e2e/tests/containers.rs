@@ -33,6 +33,16 @@ const GREET: &str = "perl -MIO::Socket::INET -e '\
     $s = IO::Socket::INET->new(LocalPort => 80, Listen => 1, ReuseAddr => 1) or die; \
     while ($c = $s->accept) { print $c `hostname`; close $c }' </dev/null >/dev/null 2>&1 &";
 
+/// What it says at a port of this machine.
+fn greeting(port: u16) -> String {
+    let mut greeting = String::new();
+    let mut here = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    here.set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    here.read_to_string(&mut greeting).unwrap();
+    greeting
+}
+
 #[test]
 fn containers_come_up_talk_and_go() {
     let world = World::new();
@@ -58,12 +68,7 @@ fn containers_come_up_talk_and_go() {
     let ask = "perl -MIO::Socket::INET -e '\
         for (1..50) { $s = IO::Socket::INET->new(\"one:80\") and last; select undef, undef, undef, .1 } print <$s>'";
     assert_eq!(world.inside(&lab, "two", ask), "one");
-    let mut greeting = String::new();
-    let mut here = TcpStream::connect("127.0.0.1:28081").unwrap();
-    here.set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
-    here.read_to_string(&mut greeting).unwrap();
-    assert_eq!(greeting, "one\n");
+    assert_eq!(greeting(28081), "one\n");
 
     // Volumes, one of them only to be read.
     assert_eq!(world.inside(&lab, "one", "cat /srv/shared/file"), "ours");
@@ -363,14 +368,104 @@ fn what_cannot_be_frozen_begins_anew_from_its_files() {
 #[test]
 fn an_ordinary_user_has_containers() {
     let mut world = World::new();
-    let text = "name: plain\nnodes:\n  one: { kind: container, image: debian }\n";
+    let text = "name: plain\nnodes:\n  one:\n    kind: container\n    image: hypervisor\n    memory: 384MiB\n    \
+        inside: { nodes: { inner: { kind: container, image: debian, memory: 64MiB } } }\n";
     let lab = world.lab("plain", text);
     world.run(&lab, &["image", "build"]).ok();
     if let Err(reason) = world.become_ordinary_user() {
         return skip("an_ordinary_user_has_containers", &reason);
     }
     world.run(&lab, &["up"]).ok();
-    assert_eq!(world.inside(&lab, "one", "id -u; hostname"), "0\none");
+    for name in ["one", "one/inner"] {
+        let own = name.rsplit('/').next().unwrap();
+        let said = world.inside(&lab, name, "id -u; hostname");
+        assert_eq!(said, format!("0\n{own}"));
+    }
+    world.run(&lab, &["destroy", "--yes"]).ok();
+    world.is_empty();
+}
+
+const DOLLS: &str = "\
+name: dolls
+nodes:
+  one:
+    kind: container
+    image: hypervisor
+    memory: 768MiB
+    inside:
+      nodes:
+        plain: { kind: container, image: debian, memory: 64MiB, ports: ['28082:80'] }
+        two:
+          kind: container
+          image: hypervisor
+          memory: 320MiB
+          inside:
+            nodes:
+              three: { kind: container, image: debian, memory: 64MiB, cap_add: [SYS_NICE] }
+";
+
+#[test]
+fn containers_stand_in_containers() {
+    let world = World::new();
+    let lab = world.lab("dolls", DOLLS);
+    world.run(&lab, &["up"]).ok();
+    let deep = "one/two/three";
+    assert_eq!(world.node(&lab, deep)["level"], 3);
+    assert_eq!(world.node(&lab, deep)["accelerator"], "container");
+    let who = "hostname; id -u; cat /proc/1/comm";
+    assert_eq!(world.inside(&lab, deep, who), "three\n0\nnestlab-init");
+
+    // Its network, and the way to a port in it.
+    world.inside(&lab, "one/plain", GREET);
+    let is_greeted = || greeting(28082) == "plain\n";
+    world.eventually("the port answers", Duration::from_secs(30), is_greeted);
+    world.inside(&lab, "one/two", "getent hosts plain");
+
+    // Whoever holds containers mounts and makes namespaces; who holds none does neither, and
+    // nobody reaches past what is around him.
+    let tries = |path: &str, line: &str| {
+        let done = world.run(&lab, &["exec", path, "--", "sh", "-c", line]);
+        done.code
+    };
+    for (path, holds) in [("one", true), ("one/two", true), (deep, false)] {
+        let mounts = tries(path, "mount -t tmpfs none /mnt && umount /mnt") == 0;
+        assert_eq!(mounts, holds, "{path}");
+        for line in [
+            "mknod /root/disk b 8 0 && head -c 1 /root/disk",
+            "echo 1 >/proc/sys/kernel/sysrq",
+            "mount -t proc none /mnt && echo 1 >/mnt/sys/kernel/sysrq",
+            "for disk in /dev/nestlab/* /run/nestlab/disks/*; do \
+                echo spoilt >\"$disk\" && exit 0; mount -o loop \"$disk\" /mnt && exit 0; done; exit 1",
+            "for root in /run/nestlab/roots/*; do touch \"$root/spoilt\" && exit 0; \
+                mount -o remount,bind,rw \"$root\" && touch \"$root/spoilt\" && exit 0; done; exit 1",
+            "kill -0 1 && test ! -d /proc/1",
+        ] {
+            assert_ne!(tries(path, line), 0, "{path}: {line}");
+        }
+    }
+
+    // What is written stays over a halt, and is in a copy; a copy's changes are its own.
+    world.inside(&lab, deep, "echo mine >/root/kept");
+    world.run(&lab, &["halt"]).ok();
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(world.inside(&lab, deep, "cat /root/kept"), "mine");
+    let made = world.run(&lab, &["fork", "--disks-only", "--name", "copy"]);
+    made.ok();
+    let there = |command: &str| {
+        let arguments = ["-l", "copy", "exec", deep, "--", "sh", "-c", command];
+        world.run(&lab, &arguments).stdout.trim().to_owned()
+    };
+    assert_eq!(there("cat /root/kept; echo theirs >/root/kept"), "mine");
+    assert_eq!(world.inside(&lab, deep, "cat /root/kept"), "mine");
+    world.run(&lab, &["-l", "copy", "destroy", "--yes"]).ok();
+
+    // One is killed in the middle, with all that stands in it.
+    let pid = world.node(&lab, "one")["pid"].as_u64().unwrap();
+    world.kill(u32::try_from(pid).unwrap());
+    let failed = || world.state(&lab, "one") == "failed";
+    world.eventually("its end is seen", Duration::from_secs(30), failed);
+    world.run(&lab, &["up"]).ok();
+    assert_eq!(world.inside(&lab, deep, "cat /root/kept"), "mine");
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
 }
@@ -421,18 +516,45 @@ fn a_machine_stands_in_a_container_in_a_machine() {
 
 fn four_levels(world: &World) {
     let lab = world.example("four-levels");
+    // A container stands beside the machine in the container.
+    let file = lab.join("nestlab.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text
+        .replacen("image: debian\n          memory: 512MiB", "image: hypervisor\n          memory: 576MiB", 1)
+        .replace(
+            "vm: { image: debian, memory: 128MiB }",
+            "vm: { image: debian, memory: 128MiB }\n              cell: { kind: container, image: debian, memory: 64MiB }",
+        );
+    std::fs::write(file, text).unwrap();
     world.run(&lab, &["up"]).ok();
     assert_eq!(world.inside(&lab, "l1/box/vm", "hostname"), "vm");
     assert_eq!(world.node(&lab, "l1/box")["accelerator"], "container");
     assert_eq!(world.node(&lab, "l1/box/vm")["level"], 3);
     world.inside(&lab, "l1/box/vm", "echo origin >/root/who");
+    world.inside(&lab, "l1/box/cell", "echo origin >/root/who");
+
+    // The group of the container in the container is one of its own.
+    let fill = "head -c 200000000 /dev/zero | tail -c 150000000 | wc -c";
+    assert_eq!(world.inside(&lab, "l1/box/cell", fill), "0");
+    let status = world.run(&lab, &["status"]).ok().stdout.clone();
+    let ended = "the kernel has ended a program in it";
+    assert!(
+        status.contains(&format!("l1/box/cell: {ended}")),
+        "{status}"
+    );
+    assert_eq!(status.matches(ended).count(), 1, "{status}");
+    world.run(&lab, &["pause", "l1/box/cell"]).ok();
+    assert_eq!(world.state(&lab, "l1/box/cell"), "paused");
+    world.run(&lab, &["resume"]).ok();
 
     // A container in a machine is copied with it.
     world.run(&lab, &["fork", "--name", "copy"]).ok();
-    let copy = ["-l", "copy", "exec", "l1/box/vm", "--", "cat", "/root/who"];
-    world.run(&lab, &copy).ok().says("origin");
-    world.inside(&lab, "l1/box/vm", "echo other >/root/who");
-    world.run(&lab, &copy).ok().says("origin");
+    for path in ["l1/box/vm", "l1/box/cell"] {
+        let copy = ["-l", "copy", "exec", path, "--", "cat", "/root/who"];
+        world.run(&lab, &copy).ok().says("origin");
+        world.inside(&lab, path, "echo other >/root/who");
+        world.run(&lab, &copy).ok().says("origin");
+    }
     world.run(&lab, &["-l", "copy", "destroy", "--yes"]).ok();
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();

@@ -4,11 +4,12 @@
 use crate::cell::NodeCell;
 use crate::engine::Engine;
 use crate::launch::{Body, Parts, all_disks};
-use crate::{Fault, Plug};
-use nestlab_backend::{BackendError, ContainerSpec, Start, Volume};
-use nestlab_model::{Node, NodeKind, Stage};
+use crate::{Fault, Plug, Progress};
+use nestlab_backend::{BackendError, ContainerSpec, InnerRoot, Start, Volume};
+use nestlab_model::{ImageName, Layer, Node, NodeKind, Stage};
 use nestlab_sys::detached::Ids;
 use nestlab_sys::dir::short_name;
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
@@ -33,6 +34,9 @@ pub(crate) const WRITTEN: &str = "container";
 const CHANGES: &str = "upper";
 const ALL: &str = "root";
 
+/// What an engine inside it keeps, beside these.
+const LAYER: &str = "layer";
+
 impl Engine {
     /// What a container is made from.
     pub(crate) async fn container_body(
@@ -54,24 +58,21 @@ impl Engine {
             ))
             .with_hint("`nestlab doctor` tells what this level has"));
         }
-        let ids = self.ids(cell).await?;
-        if ids.is_none() {
-            let words = "its memory, processors and processes are not limited: that takes root";
-            self.warn(&cell.path, words);
-        }
+        self.warn_of_no_limits(cell).await;
         let container = ContainerSpec {
             root: self.0.ground.root(&parts.base, &progress).await?,
             image: format!("{}:{}", node.image, parts.base.digest.short()),
             folder: cell.folder.join(WRITTEN),
             kit: parts.kit.tree.clone(),
             hostname: node.name.to_string(),
-            ids,
+            ids: self.ids(cell).await?,
             pids: node.container.pids_limit.unwrap_or(PIDS),
             devices,
-            capabilities: node.container.cap_add.clone(),
+            capabilities: capabilities(node).into_iter().collect(),
             volumes: existing(cell, &node.container.volumes)?,
             io: node.container.io,
             holds_layer,
+            inner_roots: self.inner_roots(node, &progress).await?,
         };
         Ok(Body {
             start: Start::Container(Box::new(container)),
@@ -82,8 +83,37 @@ impl Engine {
         })
     }
 
-    /// Who a container's users are outside: others for every container. `None` where we
-    /// are not root, and there is one user only.
+    /// What the containers that stand in containers only, inside a container, begin from.
+    async fn inner_roots(
+        &self,
+        node: &Node,
+        progress: Progress<'_>,
+    ) -> Result<Vec<InnerRoot>, Fault> {
+        let mut roots = Vec::new();
+        for name in containers_images(&node.inside) {
+            let image = self.image(&name, progress).await?;
+            roots.push(InnerRoot {
+                serial: image.serial(),
+                lower: self.0.ground.root(&image, progress).await?,
+            });
+        }
+        Ok(roots)
+    }
+
+    async fn warn_of_no_limits(&self, cell: &NodeCell) {
+        let place = self.0.ground.place().await;
+        let why = match place.is_some_and(|place| place.has_user()) {
+            true => "that takes root",
+            false if nestlab_sys::group::can_be_made() => return,
+            false => "it counts as a part of the container around it",
+        };
+        let words = format!("its memory, processors and processes are not limited: {why}");
+        self.warn(&cell.path, words);
+    }
+
+    /// Who a container's users are outside: others for every container. `None` where all have
+    /// the same: of an ordinary user there is one, and root of a container may shift nobody's
+    /// files.
     async fn ids(&self, cell: &NodeCell) -> Result<Option<Ids>, Fault> {
         let place = self.0.ground.place().await;
         let alone = place.is_some_and(|place| place.has_user());
@@ -190,11 +220,33 @@ impl NodeCell {
     }
 }
 
+/// What a container is granted beside the usual, with what the containers inside it are: none of
+/// them could have what is not had around it.
+fn capabilities(node: &Node) -> BTreeSet<String> {
+    let containers = node.inside.nodes.iter();
+    let containers = containers.filter(|child| child.kind == NodeKind::Container);
+    let own = node.container.cap_add.iter().cloned();
+    own.chain(containers.flat_map(capabilities)).collect()
+}
+
+/// The images of the containers of a layer, and of those that stand in these.
+fn containers_images(layer: &Layer) -> BTreeSet<ImageName> {
+    let all = layer.nodes.iter();
+    let containers = all.filter(|node| node.kind == NodeKind::Container);
+    containers
+        .flat_map(|node| {
+            let mut images = containers_images(&node.inside);
+            images.insert(node.image.clone());
+            images
+        })
+        .collect()
+}
+
 /// Gives another folder what the container of a node has written, if the node is one. It
 /// does not run, or stands still.
 pub(crate) fn copy_files(from: &Path, to: &Path) -> Result<(), Fault> {
     let (written, copy) = (from.join(WRITTEN), to.join(WRITTEN));
-    let files = [ALL, CHANGES].map(|name| written.join(name));
+    let files = [ALL, CHANGES, LAYER].map(|name| written.join(name));
     let files: Vec<_> = files.iter().filter(|files| files.exists()).collect();
     let Some(first) = files.first() else {
         return Ok(());

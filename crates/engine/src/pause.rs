@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::resume::state_of;
 use nestlab_api::client::Client;
 use nestlab_api::message::{Outcome, PauseRequest, UpRequest};
+use nestlab_backend::BackendError;
 use nestlab_model::{LayerStatus, NodePath, NodeState, Stage};
 use std::sync::Arc;
 use std::time::Duration;
@@ -218,6 +219,11 @@ impl Engine {
         }
         let standstill = Standstill::new(why == Why::Asked { leased: true });
         if let Err(error) = live.machine.pause().await {
+            // A container without a control group of its own stands still with what is around it.
+            let leased = why == Why::Asked { leased: true };
+            if leased && matches!(error, BackendError::Unsupported { .. }) {
+                return Ok(false);
+            }
             if let Some(live) = cell.live_now() {
                 let live = self.speak(cell, live);
                 let _ = self.set_right(cell, &live, Whom::Leased).await;

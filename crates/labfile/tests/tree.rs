@@ -211,7 +211,7 @@ nodes:
     kind: container
     image: debian
     memory: 4GiB
-    inside: { nodes: { a: { image: debian }, b: { kind: container, image: debian } } }
+    inside: { nodes: { a: { image: debian }, b: { kind: container, image: debian, backend: docker } } }
   two:
     image: hypervisor
     memory: 4GiB
@@ -227,7 +227,7 @@ nodes:
 "#;
     insta::assert_snapshot!(diagnose(yaml, &[]), @r#"
 3:3-6 note[cpu-shared] What is inside `one` shares its CPUs: 2 on 1
-7:5-11 error[container-in-container] Container `one` cannot hold other containers ⟨holds `b`⟩ (give them `kind: vm`, or have them stand beside it)
+7:5-11 error[container-in-container] Container `one` cannot hold other containers by a container engine ⟨holds `b`⟩ (leave `backend: docker` out of both, or have a virtual machine between them)
 7:5-11 error[nesting-off] Machines inside `one` need it to have `/dev/kvm` ⟨holds `a`⟩ (add `devices: [/dev/kvm]` to `one`, or `accel: tcg` (much slower) to what is inside)
 8:3-6 note[cpu-shared] What is inside `two` shares its CPUs: 2 on 1
 11:5-11 error[nesting-off] Machines inside `two` need it to be `nested: true` ⟨holds `box`⟩ (add `nested: true` to `two`, or `accel: tcg` (much slower) to what is inside)

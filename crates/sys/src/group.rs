@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,65 @@ const FREEZE: Duration = Duration::from_secs(10);
 const FREEZE_BUT_FOR_THE_KERNELS: Duration = Duration::from_millis(300);
 
 const LOOK: Duration = Duration::from_millis(2);
+
+/// What a container's own processes are in once it has groups below them: one that hands its
+/// limits on may hold no process itself ("no internal processes", cgroups(7)).
+const OWN: &str = "own";
+
+/// The kernel's list of what belongs to whoever a group is handed over to (cgroups(7),
+/// "Cgroups delegation").
+const DELEGATED: &str = "/sys/kernel/cgroup/delegate";
+
+/// What limits the groups of containers.
+const CONTROLLERS: [&str; 4] = ["cpu", "io", "memory", "pids"];
+
+/// Whether groups that limit can be made here: by root of the machine, and by root of a
+/// container whose group was handed to it and taken over ([`take_over`]).
+pub fn can_be_made() -> bool {
+    let handed_on = Path::new(ROOT).join("cgroup.subtree_control");
+    let limits = |text: &str| text.split_whitespace().any(|name| name == "memory");
+    crate::users::has_all_ids() || is_writable(&handed_on) && reads(&handed_on, limits)
+}
+
+/// Whether there is version 2 of control groups only.
+pub fn is_unified() -> bool {
+    Path::new(ROOT).join("cgroup.controllers").exists()
+}
+
+/// In a container whose group was handed to it: makes it one that others can be made in. Anywhere
+/// else nothing is done.
+///
+/// # Errors
+/// A process could not be moved.
+pub fn take_over() -> io::Result<()> {
+    let root = Path::new(ROOT);
+    let handed_on = root.join("cgroup.subtree_control");
+    if crate::users::has_all_ids() || !is_writable(&handed_on) {
+        return Ok(());
+    }
+    let own = root.join(OWN);
+    match fs::create_dir(&own) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    for process in fs::read_to_string(root.join("cgroup.procs"))?.lines() {
+        match fs::write(own.join("cgroup.procs"), process) {
+            // It has ended meanwhile.
+            Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => {}
+            moved => moved?,
+        }
+    }
+    let there = fs::read_to_string(root.join("cgroup.controllers"))?;
+    let there: Vec<&str> = there.split_whitespace().collect();
+    for controller in CONTROLLERS.iter().filter(|name| there.contains(name)) {
+        fs::write(&handed_on, format!("+{controller}"))?;
+    }
+    Ok(())
+}
+
+fn is_writable(file: &Path) -> bool {
+    nix::unistd::access(file, nix::unistd::AccessFlags::W_OK).is_ok()
+}
 
 /// A control group.
 #[derive(Debug, Clone)]
@@ -41,20 +101,40 @@ impl Group {
         name_in(&table).map(Self::new).ok_or_else(none)
     }
 
+    /// Lets a user of this level, such as root of a container, make groups below this one.
+    ///
+    /// # Errors
+    /// There is no such group of version 2, or we are not root.
+    pub fn hand_over(&self, user: u32) -> io::Result<()> {
+        let folder = PathBuf::from(format!("{ROOT}{}", self.name));
+        chown(&folder, Some(user), Some(user))?;
+        // What the kernel says a delegatee may write to, and other versions of it have or lack.
+        for file in fs::read_to_string(DELEGATED)?.lines() {
+            match chown(folder.join(file), Some(user), Some(user)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes of memory in use.
     pub fn memory(&self) -> Option<u64> {
         let used = self.memory_file("memory.current", "memory.usage_in_bytes");
         used.and_then(|text| text.trim().parse().ok())
     }
 
-    /// How many programs the kernel has ended because the group needed more memory than
-    /// it may have.
+    /// How many of its own programs the kernel has ended because they needed more memory than
+    /// they may have; not those of groups that a container has made for others.
     pub fn killed_for_memory(&self) -> u64 {
-        let text = self.memory_file("memory.events", "memory.oom_control");
-        let text = text.unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-        line.and_then(|count| count.trim().parse().ok())
-            .unwrap_or(0)
+        let direct = self.memory_file("memory.events.local", "memory.oom_control");
+        let own = Self::new(format!("{}/{OWN}", self.name));
+        let own = own.memory_file("memory.events", "memory.oom_control");
+        let count = |text: String| {
+            let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+            line.and_then(|count| count.trim().parse::<u64>().ok())
+        };
+        direct.into_iter().chain(own).filter_map(count).sum()
     }
 
     fn memory_file(&self, unified: &str, old: &str) -> Option<String> {
@@ -96,6 +176,11 @@ impl Group {
     /// There is no such group.
     pub fn thaw(&self) -> io::Result<()> {
         self.freezer()?.set(false)
+    }
+
+    /// Whether there is such a group, and the kernel can freeze it.
+    pub fn can_freeze(&self) -> bool {
+        self.freezer().is_ok()
     }
 
     /// Whether it was told to stand still.
@@ -154,17 +239,22 @@ impl Freezer {
         }
     }
 
-    /// Threads of the kernel have no command line.
     fn holds_kernel_threads(&self) -> bool {
-        let (Self::Unified(folder) | Self::Old(folder)) = self;
-        let list = match self {
-            Self::Unified(_) => "cgroup.threads",
-            Self::Old(_) => "tasks",
-        };
-        let is_kernels =
-            |thread: &str| reads(Path::new(&format!("/proc/{thread}/cmdline")), str::is_empty);
-        reads(&folder.join(list), |text| text.lines().any(is_kernels))
+        match self {
+            Self::Unified(folder) => holds_kernel_threads(folder, "cgroup.threads"),
+            Self::Old(folder) => holds_kernel_threads(folder, "tasks"),
+        }
     }
+}
+
+/// Whether a group or one below it does. Threads of the kernel have no command line.
+fn holds_kernel_threads(group: &Path, list: &str) -> bool {
+    let is_kernels =
+        |thread: &str| reads(Path::new(&format!("/proc/{thread}/cmdline")), str::is_empty);
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    let mut below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    reads(&group.join(list), |text| text.lines().any(is_kernels))
+        || below.any(|entry| holds_kernel_threads(&entry.path(), list))
 }
 
 /// The group of the memory controller, or the unified one (cgroups(7)): a container's are

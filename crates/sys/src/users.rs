@@ -29,6 +29,15 @@ pub fn has_all_ids() -> bool {
     is_root() && map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
+/// Whether this process is root of more users than itself.
+pub fn has_several_ids() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let counts = map
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2));
+    is_root() && counts.flat_map(str::parse::<u64>).sum::<u64>() > 1
+}
+
 /// The number of the user that this process acts as.
 pub fn own_uid() -> u32 {
     nix::unistd::geteuid().as_raw()

@@ -163,6 +163,7 @@ mod tests {
                     read_only: true,
                 }],
                 holds_layer: true,
+                inner_roots: Vec::new(),
             })),
             disks: ["/dev/vdc", "/s/kit.img"]
                 .map(|path| Disk {

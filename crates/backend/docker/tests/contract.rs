@@ -61,6 +61,7 @@ impl ContractWorld for World {
                 capabilities: Vec::new(),
                 volumes: Vec::new(),
                 holds_layer: false,
+                inner_roots: Vec::new(),
             })),
             disks: Vec::new(),
             nics: Vec::new(),

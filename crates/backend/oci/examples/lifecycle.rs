@@ -207,6 +207,7 @@ fn spec(folder: &Path) -> MachineSpec {
             volumes: Vec::new(),
             io: IoLimits::default(),
             holds_layer: false,
+            inner_roots: Vec::new(),
         })),
         disks: Vec::new(),
         nics: Vec::new(),

@@ -32,14 +32,14 @@ const CAPABILITIES: [&str; 14] = [
 /// own network only.
 const FOR_A_LAYER: &str = "NET_ADMIN";
 
-/// With it a container may do what [`FOR_ADMINISTRATORS`] holds.
+/// With it a container may do what [`FOR_ADMINISTRATORS`] holds. It needs that for containers
+/// inside it, and is root of its own mounts and namespaces only.
 const ADMINISTRATOR: &str = "SYS_ADMIN";
 
 /// What Docker's documentation ("Seccomp security profiles for Docker") says its default
 /// profile blocks, with what has been added to Linux since.
-const BLOCKED: [&str; 33] = [
+const BLOCKED: [&str; 30] = [
     "acct",
-    "add_key",
     "bpf",
     "clock_adjtime",
     "clock_settime",
@@ -56,7 +56,6 @@ const BLOCKED: [&str; 33] = [
     "kcmp",
     "kexec_file_load",
     "kexec_load",
-    "keyctl",
     "lookup_dcookie",
     "nfsservctl",
     "open_by_handle_at",
@@ -64,7 +63,6 @@ const BLOCKED: [&str; 33] = [
     "query_module",
     "quotactl",
     "reboot",
-    "request_key",
     "settimeofday",
     "swapoff",
     "swapon",
@@ -99,7 +97,14 @@ const NEW_NAMESPACES: [u64; 7] = [
     0x4000_0000,
 ];
 
-/// ENOSYS: a C library falls back to clone(2), whose flags can be looked at.
+/// Keyrings are the same for all who are the same user outside. Runtimes go on without them
+/// where the kernel has none.
+const KEYRINGS: [&str; 3] = ["add_key", "keyctl", "request_key"];
+
+/// EPERM.
+const NOT_PERMITTED: u32 = 1;
+
+/// ENOSYS.
 const NO_SUCH_CALL: u32 = 38;
 
 /// Microseconds over which processor time is counted: the kernel's own default.
@@ -132,6 +137,8 @@ const READ_ONLY: [&str; 5] = [
 pub(crate) struct Powers {
     /// Limits can be set: there are control groups of ours.
     pub limits: bool,
+    /// A container can be given its group, to make others in it: version 2 of control groups.
+    pub delegation: bool,
     /// More users than one can be had.
     pub users: bool,
 }
@@ -205,7 +212,9 @@ pub(crate) fn id(spec: &MachineSpec) -> String {
 
 fn capabilities(container: &ContainerSpec) -> Vec<String> {
     let for_layer = container.holds_layer.then_some(FOR_A_LAYER);
-    let own = CAPABILITIES.iter().copied().chain(for_layer);
+    let for_containers = holds_containers(container).then_some(ADMINISTRATOR);
+    let own = CAPABILITIES.iter().copied();
+    let own = own.chain(for_layer).chain(for_containers);
     let mut all: Vec<String> = own
         .chain(container.capabilities.iter().map(String::as_str))
         .map(|name| format!("CAP_{name}"))
@@ -213,6 +222,11 @@ fn capabilities(container: &ContainerSpec) -> Vec<String> {
     all.sort();
     all.dedup();
     all
+}
+
+/// Whether containers shall stand directly inside it.
+pub(crate) fn holds_containers(container: &ContainerSpec) -> bool {
+    !container.inner_roots.is_empty()
 }
 
 fn namespaces(ids: Option<Ids>) -> Value {
@@ -248,12 +262,15 @@ fn mounts(spec: &MachineSpec, container: &ContainerSpec, powers: Powers, stage: 
         own("/sys", "sysfs", "nosuid,noexec,nodev,ro"),
         own("/run", "tmpfs", "nosuid,nodev,mode=755"),
     ];
-    if powers.limits {
-        all.push(own(
-            "/sys/fs/cgroup",
-            "cgroup",
-            "nosuid,noexec,nodev,relatime,ro",
-        ));
+    let holds_containers = holds_containers(container);
+    // A runtime inside it starts none where it sees no groups at all.
+    if powers.limits || holds_containers {
+        let access = match holds_containers && powers.delegation {
+            true => "rw",
+            false => "ro",
+        };
+        let options = format!("nosuid,noexec,nodev,relatime,{access}");
+        all.push(own("/sys/fs/cgroup", "cgroup", &options));
     }
     // What is only to be read is mounted so on the stage already.
     let mut bind = |from: Part, target: &str| {
@@ -262,6 +279,13 @@ fn mounts(spec: &MachineSpec, container: &ContainerSpec, powers: Powers, stage: 
         }));
     };
     bind(Part::Kit, "/run/nestlab/kit");
+    if container.holds_layer {
+        bind(Part::Layer, "/var/lib/nestlab/layer");
+    }
+    for (number, root) in container.inner_roots.iter().enumerate() {
+        let target = format!("/run/nestlab/roots/{}", root.serial);
+        bind(Part::InnerRoot(number), &target);
+    }
     for (number, disk) in spec.disks.iter().enumerate() {
         // A device among devices: QEMU tells them apart from files by that.
         let folder = match disk.path.starts_with("/dev") {
@@ -301,19 +325,24 @@ fn resources(spec: &MachineSpec, container: &ContainerSpec) -> Value {
     })
 }
 
+fn refuse(calls: &[&str], error: u32) -> Value {
+    json!({ "names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": error })
+}
+
 fn seccomp(container: &ContainerSpec) -> Value {
-    let administers = container
-        .capabilities
-        .iter()
-        .any(|name| name == ADMINISTRATOR);
-    let refuse =
-        |names: &[&str]| json!({ "names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": 1 });
-    let mut calls = vec![refuse(&BLOCKED)];
+    let administers = holds_containers(container)
+        || container
+            .capabilities
+            .iter()
+            .any(|name| name == ADMINISTRATOR);
+    let mut calls = vec![
+        refuse(&BLOCKED, NOT_PERMITTED),
+        refuse(&KEYRINGS, NO_SUCH_CALL),
+    ];
     if !administers {
-        calls.push(refuse(&FOR_ADMINISTRATORS));
-        calls.push(json!({
-            "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": NO_SUCH_CALL,
-        }));
+        calls.push(refuse(&FOR_ADMINISTRATORS, NOT_PERMITTED));
+        // A C library falls back to clone(2), whose flags can be looked at.
+        calls.push(refuse(&["clone3"], NO_SUCH_CALL));
         calls.extend(NEW_NAMESPACES.map(|flag| {
             json!({
                 "names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1,
@@ -331,7 +360,7 @@ pub(crate) fn trial(root: &Path, program: &Path, powers: Powers) -> Value {
     let mut linux = json!({
         "namespaces": namespaces(None),
         "seccomp": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
-            { "names": BLOCKED.as_slice(), "action": "SCMP_ACT_ERRNO", "errnoRet": 1 },
+            refuse(&BLOCKED, NOT_PERMITTED),
         ] },
     });
     if powers.limits {
@@ -360,7 +389,7 @@ pub(crate) fn trial(root: &Path, program: &Path, powers: Powers) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nestlab_backend::{Lower, Start};
+    use nestlab_backend::{InnerRoot, Lower, Start};
     use nestlab_model::{Accelerator, ByteSize, IoLimits, Volume};
 
     fn spec() -> MachineSpec {
@@ -393,6 +422,7 @@ mod tests {
                 }],
                 io: IoLimits::default(),
                 holds_layer: false,
+                inner_roots: Vec::new(),
             })),
             disks: Vec::new(),
             nics: Vec::new(),
@@ -413,6 +443,7 @@ mod tests {
 
     const ALL: Powers = Powers {
         limits: true,
+        delegation: true,
         users: true,
     };
 
@@ -431,6 +462,7 @@ mod tests {
     fn who_has_no_groups_sets_no_limits() {
         let none = Powers {
             limits: false,
+            delegation: false,
             users: false,
         };
         let linux = &configured(none)["linux"];
@@ -456,6 +488,36 @@ mod tests {
         ] {
             assert!(text.contains(call), "{call}");
         }
+    }
+
+    #[test]
+    fn who_holds_containers_may_do_what_that_takes() {
+        let mut spec = spec();
+        let Start::Container(container) = &mut spec.boot else {
+            unreachable!()
+        };
+        container.inner_roots.push(InnerRoot {
+            serial: "img-1".into(),
+            lower: Lower::Disk("/dev/vdb".into()),
+        });
+        let made = config(
+            &spec,
+            spec.boot.container().unwrap(),
+            ALL,
+            None,
+            Path::new("/mnt"),
+        );
+        let capabilities = made["process"]["capabilities"].to_string();
+        assert!(capabilities.contains("\"CAP_SYS_ADMIN\""));
+        let calls = made["linux"]["seccomp"].to_string();
+        assert!(!calls.contains("\"mount\"") && calls.contains("\"kexec_load\""));
+        let mount = |target: &str| {
+            let all = made["mounts"].as_array().unwrap();
+            let found = all.iter().find(|mount| mount["destination"] == target);
+            found.unwrap()["options"].to_string()
+        };
+        assert!(mount("/sys/fs/cgroup").contains("\"rw\""));
+        assert!(mount("/run/nestlab/roots/img-1").contains("rbind"));
     }
 
     #[test]

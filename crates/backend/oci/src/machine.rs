@@ -10,10 +10,11 @@ use nestlab_backend::{
     MachineSpec,
 };
 use nestlab_sys::dir::make_private;
-use nestlab_sys::group::Group;
+use nestlab_sys::group::{self, Group};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::proc::arguments;
 use nestlab_sys::process::{Pidfd, ProcessId, Signal, detach, hand_down};
+use nestlab_sys::users;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -61,12 +62,19 @@ pub(crate) async fn start(
         succeeded: false,
     };
     make_private(&container.folder).map_err(BackendError::io("make the container's folder"))?;
-    let config = configuration(spec, container, powers(place))?;
+    let powers = powers(place);
+    let config = configuration(spec, container, powers)?;
     write_down(spec, container, runtime, &config).map_err(BackendError::io(format!(
         "write the container's files to {}",
         run_dir.display()
     )))?;
     run(spec, own_program, place).await?;
+    if let Some(ids) = container.ids.filter(|_| powers.delegation)
+        && config::holds_containers(container)
+    {
+        let handed = Group::new(config::cgroup(spec)).hand_over(ids.first);
+        handed.map_err(BackendError::io("give the container its control group"))?;
+    }
     let pid = fs::read_to_string(run_dir.join(PID)).unwrap_or_default();
     let process = pid.trim().parse().map_err(std::io::Error::other);
     let process = process.and_then(ProcessId::of);
@@ -93,10 +101,12 @@ pub(crate) async fn start(
 
 /// What may be done at a place: an ordinary user has neither control groups nor users.
 pub(crate) fn powers(place: Option<&Namespaces>) -> Powers {
-    let all = nestlab_sys::users::is_root() && !place.is_some_and(Namespaces::has_user);
+    let is_ours = !place.is_some_and(Namespaces::has_user);
+    let limits = is_ours && group::can_be_made();
     Powers {
-        limits: all,
-        users: all,
+        limits,
+        delegation: limits && group::is_unified(),
+        users: is_ours && users::has_several_ids(),
     }
 }
 
@@ -141,7 +151,7 @@ fn configuration(
     let limits = Some(container.io).filter(|limits| !limits.is_empty());
     let throttle = limits.map(|limits| match powers.limits {
         true => Throttle::of(&container.folder, limits),
-        false => Err("only root has control groups to limit with".into()),
+        false => Err("there are no control groups to limit with".into()),
     });
     let throttle = throttle
         .transpose()
@@ -175,6 +185,12 @@ fn write_down(
         disks: spec.disks.iter().map(|disk| disk.path.clone()).collect(),
         devices: container.devices.clone(),
         volumes: container.volumes.clone(),
+        holds_layer: container.holds_layer,
+        inner_roots: container
+            .inner_roots
+            .iter()
+            .map(|root| root.lower.clone())
+            .collect(),
         ids: container.ids,
         then: handle.creation(&bundle, &run_dir.join(PID)),
     };
@@ -364,6 +380,9 @@ impl Machine for Container {
     }
 
     async fn pause(&self) -> Result<(), BackendError> {
+        if !self.group().can_freeze() {
+            return Err(Self::unsupported("control group here that could be frozen"));
+        }
         let frozen = self.group().freeze().await;
         frozen.map_err(BackendError::io("freeze the container"))
     }

@@ -24,6 +24,10 @@ pub const ROLE: &str = "__stage";
 /// One of them is on every Linux, everybody may enter it, and no program is run from it.
 const FOLDERS: [&str; 4] = ["/mnt", "/media", "/srv", "/opt"];
 
+/// What the engine inside a container keeps of its nodes, below the folder of what the container
+/// writes: no part of its root, as no overlay can be written to another.
+const LAYER: &str = "layer";
+
 /// Bytes of the tmpfs, which holds mount points and device nodes only.
 const SIZE: u64 = 1 << 20;
 
@@ -48,6 +52,10 @@ pub(crate) enum Part {
     Upper,
     /// The kit.
     Kit,
+    /// What the engine inside it keeps of its nodes.
+    Layer,
+    /// What a container inside it begins from.
+    InnerRoot(usize),
     /// An image for what stands inside it.
     Disk(usize),
     /// A device.
@@ -64,6 +72,8 @@ impl Part {
             Self::Lower => stage.join("lower"),
             Self::Upper => stage.join("upper"),
             Self::Kit => stage.join("kit"),
+            Self::Layer => stage.join("layer"),
+            Self::InnerRoot(number) => stage.join(format!("root-{number}")),
             Self::Disk(number) => stage.join(format!("disk-{number}")),
             Self::Device(number) => stage.join(format!("device-{number}")),
             Self::Volume(number) => stage.join(format!("volume-{number}")),
@@ -79,6 +89,9 @@ pub struct Stage {
     /// A folder with `upper` and `work` below it.
     pub(crate) upper: PathBuf,
     pub(crate) kit: PathBuf,
+    /// Whether a layer stands inside it.
+    pub(crate) holds_layer: bool,
+    pub(crate) inner_roots: Vec<Lower>,
     pub(crate) disks: Vec<PathBuf>,
     pub(crate) devices: Vec<String>,
     pub(crate) volumes: Vec<Volume>,
@@ -114,10 +127,20 @@ impl Stage {
             let at = part.on(&self.folder);
             did(&format!("put {}", at.display()), self.put(taken, &at))?;
         }
-        if let Lower::Disk(device) = &self.lower {
-            self.mount_disk(device)?;
+        for (part, lower) in self.lowers() {
+            if let Lower::Disk(device) = lower {
+                let mounted = self.mount_disk(device, part);
+                did(&format!("mount {}", device.display()), mounted)?;
+            }
         }
         self.root()
+    }
+
+    /// What its own root and those of containers inside it begin from.
+    fn lowers(&self) -> impl Iterator<Item = (Part, &Lower)> {
+        let inner = self.inner_roots.iter().enumerate();
+        let inner = inner.map(|(number, lower)| (Part::InnerRoot(number), lower));
+        inner.chain([(Part::Lower, &self.lower)])
     }
 
     /// Everything that lies somewhere already.
@@ -128,8 +151,15 @@ impl Stage {
             parts.push((part, did(&format!("take {}", path.display()), taken)?));
             Ok::<_, String>(())
         };
-        if let Lower::Folder(folder) = &self.lower {
-            take(Part::Lower, folder, Manner::Shifted)?;
+        for (part, lower) in self.lowers() {
+            if let Lower::Folder(folder) = lower {
+                take(part, folder, Manner::ReadOnly)?;
+            }
+        }
+        if self.holds_layer {
+            let layer = self.upper.join(LAYER);
+            did("make the folder of its layer", self.own(&layer))?;
+            take(Part::Layer, &layer, Manner::AsItIs)?;
         }
         take(Part::Upper, &self.upper, Manner::AsItIs)?;
         take(Part::Kit, &self.kit, Manner::ReadOnly)?;
@@ -184,33 +214,35 @@ impl Stage {
         }
     }
 
-    fn mount_disk(&self, device: &Path) -> Result<(), String> {
-        let plain = self.folder.join("disk");
-        let lower = Part::Lower.on(&self.folder);
-        let mounted = mount_point(&plain, true)
-            .and_then(|()| mount_point(&lower, true))
-            .and_then(|()| mount::device(device, &plain, "ext4", true))
-            .and_then(|()| Detached::of(&plain))
-            .and_then(|tree| {
-                if let Some(ids) = self.ids {
-                    tree.shift(ids)?;
-                }
-                tree.put(&lower)
-            });
-        did(&format!("mount {}", device.display()), mounted)
+    fn mount_disk(&self, device: &Path, part: Part) -> io::Result<()> {
+        let at = part.on(&self.folder);
+        let plain = at.with_extension("disk");
+        mount_point(&plain, true)?;
+        mount_point(&at, true)?;
+        mount::device(device, &plain, "ext4", true)?;
+        let tree = Detached::of(&plain)?;
+        if let Some(ids) = self.ids {
+            tree.shift(ids)?;
+        }
+        tree.put(&at)
+    }
+
+    /// A folder that belongs to the container's root.
+    fn own(&self, path: &Path) -> io::Result<()> {
+        let owner = self.ids.map(|ids| ids.first);
+        match fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => chown(path, owner, owner),
+        }
     }
 
     /// The root: what it begins from, with what the container writes over it.
     fn root(&self) -> Result<(), String> {
         let (upper, root) = (Part::Upper.on(&self.folder), Part::Root.on(&self.folder));
         did("make the root", mount_point(&root, true))?;
-        let owner = self.ids.map(|ids| ids.first);
         let own = |name: &str| {
             let path = upper.join(name);
-            match fs::create_dir(&path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-                _ => chown(&path, owner, owner).map(|()| path),
-            }
+            self.own(&path).map(|()| path)
         };
         let copied = upper.join(copy::FOLDER);
         if copied.exists() {

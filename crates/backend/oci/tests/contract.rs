@@ -70,6 +70,7 @@ impl ContractWorld for World {
                 volumes: Vec::new(),
                 io: IoLimits::default(),
                 holds_layer: false,
+                inner_roots: Vec::new(),
             })),
             disks: Vec::new(),
             nics: Vec::new(),

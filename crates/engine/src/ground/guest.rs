@@ -11,7 +11,7 @@ use nestlab_network::{Cable, LayerNetwork, Place};
 use nestlab_sys::namespace::Namespaces;
 use nestlab_sys::process::ProcessId;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -43,6 +43,9 @@ impl GuestGround {
 /// Where a container finds by their serials what a virtual machine has as disks: files,
 /// and devices.
 const HANDED: [&str; 2] = ["/run/nestlab/disks", "/dev/nestlab"];
+
+/// Where a container finds what containers inside it begin from, as it could mount no disk.
+const ROOTS: &str = "/run/nestlab/roots";
 
 /// The block device with a serial.
 fn device(serial: &str) -> Result<PathBuf, Fault> {
@@ -76,6 +79,10 @@ impl Ground for GuestGround {
                 tracing::debug!(module, %error, "not loaded");
             }
         }
+        let owns = nestlab_sys::group::take_over();
+        owns.map_err(Fault::io(
+            "Cannot make control groups inside this container",
+        ))?;
         let network = LayerNetwork::up(Place::Machine, "inside", layer)
             .await
             .map_err(network_fault)?;
@@ -170,7 +177,11 @@ impl Ground for GuestGround {
     }
 
     async fn root(&self, image: &BaseImage, _progress: Progress<'_>) -> Result<Lower, Fault> {
-        Ok(Lower::Disk(image.path.clone()))
+        let folder = Path::new(ROOTS).join(image.serial());
+        Ok(match folder.is_dir() {
+            true => Lower::Folder(folder),
+            false => Lower::Disk(image.path.clone()),
+        })
     }
 
     fn proved_file(&self) -> Option<PathBuf> {

@@ -5,6 +5,9 @@ use crate::marks::Part;
 use crate::report::{Problem, list};
 use nestlab_model::{AcceleratorChoice, Layer, Node, NodeKind, NodePath};
 
+/// The backend by which a container is an engine's, and knows nothing of what stands inside it.
+const DOCKER: &str = "docker";
+
 /// What a container needs for virtual machines inside it.
 const KVM: &str = "/dev/kvm";
 
@@ -34,13 +37,24 @@ impl Check<'_> {
     }
 
     fn containers_in_a_container(&mut self, node: &Node, path: &NodePath) {
-        let inner = node.inside.nodes.iter();
-        let containers = inner.filter(|child| child.kind == NodeKind::Container);
-        let names: Vec<&str> = containers.map(|child| child.name.as_str()).collect();
-        if !names.is_empty() {
-            let message = format!("Container `{path}` cannot hold other containers");
-            let hint = "give them `kind: vm`, or have them stand beside it".to_owned();
-            self.add("container-in-container", path, message, &names, hint);
+        let containers = node.inside.nodes.iter();
+        let containers = containers.filter(|child| child.kind == NodeKind::Container);
+        let of_engine: Vec<&str> = containers
+            .filter(|child| is_of_engine(node) || is_of_engine(child))
+            .map(|child| child.name.as_str())
+            .collect();
+        if !of_engine.is_empty() {
+            let message =
+                format!("Container `{path}` cannot hold other containers by a container engine");
+            let hint =
+                "leave `backend: docker` out of both, or have a virtual machine between them";
+            self.add(
+                "container-in-container",
+                path,
+                message,
+                &of_engine,
+                hint.to_owned(),
+            );
         }
     }
 
@@ -57,6 +71,10 @@ impl Check<'_> {
         let label = format!("holds {}", list(names.to_vec()));
         self.report.add(problem.label(label).hint(hint));
     }
+}
+
+fn is_of_engine(node: &Node) -> bool {
+    node.backend.as_deref() == Some(DOCKER)
 }
 
 fn has_what_it_takes(node: &Node) -> bool {
