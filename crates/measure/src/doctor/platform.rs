@@ -12,8 +12,10 @@ pub enum Platform {
     Container,
     /// In the Windows Subsystem for Linux, version 2.
     Wsl2,
-    /// In a node of a lab.
+    /// In a node of a lab that is a virtual machine.
     Nestlab,
+    /// In a node of a lab that is a container.
+    NestlabContainer,
     /// In QEMU: Proxmox VE, libvirt or by hand.
     Qemu,
     /// In VMware.
@@ -41,15 +43,17 @@ pub fn detect(root: &Path) -> Platform {
     if text("proc/sys/kernel/osrelease").contains("microsoft") {
         return Platform::Wsl2;
     }
-    if is_there("run/nestlab/kit") {
-        return Platform::Nestlab;
-    }
     let first_environment = text("proc/1/environ");
+    let mut variables = first_environment.split('\0');
+    if is_there("run/nestlab/kit") {
+        return match variables.any(|variable| variable == "container=nestlab") {
+            true => Platform::NestlabContainer,
+            false => Platform::Nestlab,
+        };
+    }
     if is_there(".dockerenv")
         || is_there("run/.containerenv")
-        || first_environment
-            .split('\0')
-            .any(|word| word.starts_with("container="))
+        || variables.any(|variable| variable.starts_with("container="))
     {
         return Platform::Container;
     }
@@ -75,7 +79,8 @@ impl Platform {
             Self::Hardware => "hardware, as far as can be told",
             Self::Container => "a container",
             Self::Wsl2 => "WSL 2",
-            Self::Nestlab => "a node of a lab",
+            Self::Nestlab => "a virtual machine of a lab",
+            Self::NestlabContainer => "a container of a lab",
             Self::Qemu => "a virtual machine of QEMU (Proxmox VE, libvirt)",
             Self::Vmware => "a virtual machine of VMware",
             Self::VirtualBox => "a virtual machine of VirtualBox",
@@ -98,6 +103,9 @@ impl Platform {
             }
             Self::Nestlab => {
                 "`nested: true` for this node in the lab file, then `nestlab halt` and `nestlab up`"
+            }
+            Self::NestlabContainer => {
+                "`devices: [/dev/kvm]` for this node in the lab file, on a level that has hardware virtualisation, then `nestlab halt` and `nestlab up`"
             }
             Self::Qemu => {
                 "Give it the host's CPU: in Proxmox VE `qm set VMID --cpu host` on the host, then `qm shutdown VMID` and `qm start VMID`; in libvirt `<cpu mode='host-passthrough'/>`; by hand `-cpu host`"
@@ -169,6 +177,13 @@ mod tests {
         is(
             &[(VENDOR, "QEMU\n"), ("run/nestlab/kit/x", "")],
             Platform::Nestlab,
+        );
+        is(
+            &[
+                ("proc/1/environ", "container=nestlab\0"),
+                ("run/nestlab/kit/x", ""),
+            ],
+            Platform::NestlabContainer,
         );
         is(
             &[(VENDOR, "QEMU\n"), (".dockerenv", "")],

@@ -98,12 +98,8 @@ fn accelerator(node: &NodeStatus) -> Check {
 }
 
 async fn inside(client: &Client, node: &NodeStatus, reach: Option<&str>) -> Vec<Check> {
-    let nests = node
-        .inside
-        .as_ref()
-        .is_some_and(|inside| !inside.nodes.is_empty());
     let asked = now();
-    let examined = client.at(&node.path).doctor(nests, reach).await;
+    let examined = client.at(&node.path).doctor(nests(node), reach).await;
     match examined {
         Ok(examination) => {
             let mut checks = vec![clock(asked, examination.unix_seconds, now())];
@@ -117,6 +113,16 @@ async fn inside(client: &Client, node: &NodeStatus, reach: Option<&str>) -> Vec<
                 .mend(format!("`nestlab logs {}` shows its console", node.path)),
         ],
     }
+}
+
+/// Whether virtual machines are meant to stand inside a node, or inside its containers, which
+/// rest on the same kernel.
+fn nests(node: &NodeStatus) -> bool {
+    let mut inside = node.inside.iter().flat_map(|inside| &inside.nodes);
+    inside.any(|child| match child.accelerator {
+        Some(Accelerator::Container) => nests(child),
+        _ => true,
+    })
 }
 
 /// Whether a clock that was read between two moments of ours agrees.
