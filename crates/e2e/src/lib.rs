@@ -5,7 +5,7 @@
 //! Images are kept between runs in `target/e2e-store`, or where `NESTLAB_STORE`
 //! says, because building them takes minutes.
 
-mod dockerd;
+mod container_engine;
 mod host;
 mod publisher;
 mod registry;
@@ -15,7 +15,7 @@ mod stock;
 mod story;
 mod world;
 
-pub use dockerd::Dockerd;
+pub use container_engine::{ContainerEngine, Kind as EngineKind};
 pub use host::HostSnapshot;
 pub use publisher::Publisher;
 pub use registry::Registry;

@@ -39,6 +39,11 @@ const PLACES: [&str; 4] = ["/mnt", "/media", "/srv", "/opt"];
 /// How long an engine may take to unpack an image.
 const IMPORT: Duration = Duration::from_secs(900);
 
+/// How often, and how far apart, it is looked whether an engine has made something of half an
+/// archive.
+const HALF_LOOKS: u32 = 10;
+const HALF_LOOK: Duration = Duration::from_millis(100);
+
 /// An archive with nothing in it (tar(5)): two blocks of zeros.
 const NOTHING: &[u8] = &[0; 1024];
 
@@ -65,8 +70,17 @@ pub(crate) async fn ensure(api: &Api, wanted: &Wanted<'_>) -> Result<String, Bac
     if known.accepted_or_gone()?.is_some() {
         return Ok(name);
     }
+    // Podman takes what comes until a connection breaks for a whole image: only one that has
+    // come to its end gets the name by which it is found.
+    let half = format!("{PREFIX}-half/{}", wanted.image);
     let packer = pack(wanted).map_err(BackendError::io("pack the image's files"))?;
-    let sent = bring(api, &name, archive(packer)).await;
+    let mut sent = bring(api, &half, archive(packer)).await;
+    if sent.is_ok() {
+        sent = name_whole(api, &half, &name).await;
+    }
+    if sent.is_err() {
+        remove_half(api, &half).await;
+    }
     let said = std::fs::read_to_string(wanted.log).unwrap_or_default();
     let said = said.lines().rfind(|line| !line.trim().is_empty());
     sent.map_err(|error| match said {
@@ -79,6 +93,26 @@ pub(crate) async fn ensure(api: &Api, wanted: &Wanted<'_>) -> Result<String, Bac
     Ok(name)
 }
 
+async fn name_whole(api: &Api, half: &str, name: &str) -> Result<(), BackendError> {
+    let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
+    let path = format!("/images/{half}/tag?repo={repository}&tag={tag}");
+    api.post(&path).await?.accepted()?;
+    // Its other name stays.
+    let forgotten = api.delete(&format!("/images/{half}")).await?;
+    forgotten.accepted().map(drop)
+}
+
+/// Removes what an engine has made of half an archive, some moments after that broke off.
+async fn remove_half(api: &Api, half: &str) {
+    for _ in 0..HALF_LOOKS {
+        let removed = api.delete(&format!("/images/{half}")).await;
+        if removed.is_ok_and(|answer| answer.accepted().is_ok()) {
+            return;
+        }
+        tokio::time::sleep(HALF_LOOK).await;
+    }
+}
+
 /// Has the engine hold an image without any file.
 pub(crate) async fn ensure_empty(api: &Api, name: &str) -> Result<(), BackendError> {
     let body = http_body_util::Full::new(Bytes::from_static(NOTHING));
@@ -87,8 +121,8 @@ pub(crate) async fn ensure_empty(api: &Api, name: &str) -> Result<(), BackendErr
 }
 
 async fn bring(api: &Api, name: &str, archive: Body) -> Result<(), BackendError> {
-    let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
-    let path = format!("/images/create?fromSrc=-&repo={repository}&tag={tag}");
+    // With the tag in it: Podman does not look at one that is told apart.
+    let path = format!("/images/create?fromSrc=-&repo={name}");
     let answer = api.post_stream(&path, archive, IMPORT).await?.accepted()?;
     match answer.late_error() {
         None => Ok(()),

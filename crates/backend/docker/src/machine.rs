@@ -12,7 +12,7 @@
 use crate::api::Api;
 use crate::config::{self, IMAGE, LAB, MADE};
 use crate::engine::{Engine, Finder};
-use crate::image::Wanted;
+use crate::image::{Wanted, reference};
 use async_trait::async_trait;
 use nestlab_backend::{
     BackendError, ContainerSpec, Contents, Disk, Exit, LinkAddress, Machine, MachineRecord,
@@ -247,22 +247,28 @@ impl Starting<'_> {
     /// Leaves nothing that runs, and nothing at all of what was never written to.
     async fn undo(&self) {
         let api = &self.engine.api;
-        let known = kept(api, &self.container.folder).await;
-        if let Ok(Some(container)) = known {
-            let ran = container["State"]["StartedAt"].as_str();
-            // The engine's word for never.
-            let undone = match ran.is_some_and(|time| !time.starts_with("0001")) {
-                true => match id_of(&container) {
-                    Ok(id) => end(api, &id).await,
-                    Err(error) => Err(error),
-                },
-                false => remove(api, &container).await,
-            };
-            if let Err(error) = undone {
-                tracing::warn!(%error, "a container that did not start is left");
+        let undone = match kept(api, &self.container.folder).await {
+            Ok(Some(container)) => self.undo_container(&container).await,
+            Ok(None) => {
+                remove_image(api, &reference(&self.container.image)).await;
+                Ok(())
             }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = undone {
+            tracing::warn!(%error, "a container that did not start is left");
         }
         let _ = clear(&self.spec.run_dir);
+    }
+
+    async fn undo_container(&self, container: &Value) -> Result<(), BackendError> {
+        let api = &self.engine.api;
+        let ran = container["State"]["StartedAt"].as_str();
+        // The engine's word for never.
+        match ran.is_some_and(|time| !time.starts_with("0001")) {
+            true => end(api, &id_of(container)?).await,
+            false => remove(api, container).await,
+        }
     }
 }
 
@@ -342,10 +348,14 @@ async fn remove(api: &Api, container: &Value) -> Result<(), BackendError> {
     removed.accepted_or_gone()?;
     let images = [&container["Image"], &container["Config"]["Labels"][IMAGE]];
     for image in images.into_iter().filter_map(Value::as_str) {
-        // Refused while others use it.
-        let _ = api.delete(&format!("/images/{image}")).await;
+        remove_image(api, image).await;
     }
     Ok(())
+}
+
+/// Removes an image unless others use it.
+async fn remove_image(api: &Api, image: &str) {
+    let _ = api.delete(&format!("/images/{image}")).await;
 }
 
 /// Removes the container that keeps what was written.

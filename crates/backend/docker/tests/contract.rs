@@ -7,7 +7,7 @@
 use nestlab_backend::contract::{self, ContractWorld};
 use nestlab_backend::{Backend, BootSpec, ContainerSpec, Lower, MachineSpec, Start, Support};
 use nestlab_backend_docker::Docker;
-use nestlab_e2e::Dockerd;
+use nestlab_e2e::{ContainerEngine, EngineKind};
 use nestlab_model::{Accelerator, ByteSize, IoLimits};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -89,21 +89,21 @@ async fn probe(backend: &Docker) -> Support {
     backend.probe(&boot, None).await
 }
 
-/// Runs a story with a world and an engine, or says why it cannot be told.
-fn with_engine<W: Future<Output = ()>>(story: impl FnOnce(World, Dockerd, Docker) -> W) {
-    let Some(world) = World::new() else {
-        eprintln!("SKIPPED: NESTLAB_TEST_PROGRAM and NESTLAB_TEST_INIT are not set");
-        return;
-    };
-    let daemon = match Dockerd::start() {
-        Ok(daemon) => daemon,
-        Err(why) => {
-            eprintln!("SKIPPED: {why}");
+/// Runs a story with a world and an engine of each kind, or says why it cannot be told.
+fn with_engines<W: Future<Output = ()>>(story: impl Fn(World, ContainerEngine, Docker) -> W) {
+    for kind in [EngineKind::Docker, EngineKind::Podman] {
+        let Some(world) = World::new() else {
+            eprintln!("SKIPPED: NESTLAB_TEST_PROGRAM and NESTLAB_TEST_INIT are not set");
             return;
+        };
+        match ContainerEngine::start(kind) {
+            Ok(engine) => {
+                let backend = Docker::new(world.program.clone(), Some(engine.socket()));
+                in_runtime(story(world, engine, backend));
+            }
+            Err(why) => eprintln!("SKIPPED: {why}"),
         }
-    };
-    let backend = Docker::new(world.program.clone(), Some(daemon.socket()));
-    in_runtime(story(world, daemon, backend));
+    }
 }
 
 fn in_runtime(work: impl Future<Output = ()>) {
@@ -113,7 +113,7 @@ fn in_runtime(work: impl Future<Output = ()>) {
 
 #[test]
 fn the_contract_is_kept() {
-    with_engine(async |world, daemon, backend| {
+    with_engines(async |world, daemon, backend| {
         let support = probe(&backend).await;
         let finding = &support.accelerators[0];
         assert!(finding.works, "{}", finding.reason);
@@ -135,7 +135,7 @@ fn the_contract_is_kept() {
 
 #[test]
 fn what_is_written_outlives_another_configuration() {
-    with_engine(async |world, daemon, backend| {
+    with_engines(async |world, daemon, backend| {
         let mut spec = world.spec("one");
         let name = format!("nestlab-{}-one", spec.lab_id);
         let machine = backend.create(&spec, None).await.unwrap();
@@ -164,7 +164,7 @@ fn what_is_written_outlives_another_configuration() {
 
 #[test]
 fn a_strangers_container_is_left_alone() {
-    with_engine(async |world, daemon, backend| {
+    with_engines(async |world, daemon, backend| {
         let spec = world.spec("one");
         let machine = backend.create(&spec, None).await.unwrap();
         machine.kill().await.unwrap();
