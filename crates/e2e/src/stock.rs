@@ -1,6 +1,7 @@
 //! A cloud image as publishers make them, made here, since none can be fetched: Debian with
 //! its own kernel, initramfs and boot loader, systemd, cloud-init and an ssh server, on a
-//! disk that BIOS and UEFI start alike.
+//! disk that BIOS and UEFI start alike. Its root is a btrfs, as Fedora's is, which the kit's
+//! kernel does not mount.
 //!
 //! ```text
 //! sector 0      GRUB's first sector, and the table
@@ -26,10 +27,11 @@ images:
     recipe:
       suite: bookworm
       packages: [systemd-sysv, dbus, udev, netplan.io, cloud-init, cloud-guest-utils, fdisk, openssh-server, sudo,
-                 linux-image-cloud-amd64, zstd, grub-common, grub-pc-bin, grub-efi-amd64-bin, mtools, dosfstools]
+                 linux-image-cloud-amd64, zstd, grub-common, grub-pc-bin, grub-efi-amd64-bin, mtools, dosfstools,
+                 btrfs-progs]
       files:
         - target: /etc/fstab
-          content: "PARTUUID=02020202-0202-0202-0202-020202020202 / ext4 errors=remount-ro 0 1\n"
+          content: "PARTUUID=02020202-0202-0202-0202-020202020202 / btrfs defaults 0 0\n"
         - target: /etc/cloud/cloud.cfg.d/10_locale.cfg
           content: "locale: C.UTF-8\n"
         - target: /boot/grub/grub.cfg
@@ -45,7 +47,7 @@ images:
       commands:
         - |
           cd /boot/loader
-          modules="part_gpt ext2 fat search search_fs_file linux boot normal configfile test"
+          modules="part_gpt btrfs fat search search_fs_file linux boot normal configfile test"
           grub-mkimage -O i386-pc -c early.cfg -p /boot/grub -o core.img biosdisk $modules
           cp /usr/lib/grub/i386-pc/boot.img .
           grub-mkimage -O x86_64-efi -c early.cfg -p /boot/grub -o BOOTX64.EFI $modules
@@ -108,10 +110,18 @@ pub fn stock_image(world: &World) -> PathBuf {
 
 fn assemble(root: &Path, disk: &Path, scratch: &Path) {
     let bytes = std::fs::metadata(root).unwrap().len();
+    let converted = scratch.join("root.btrfs");
+    run(Command::new("cp")
+        .arg("--sparse=always")
+        .args([root, &converted]));
+    run(Command::new("btrfs-convert")
+        .args(["--no-progress"])
+        .arg(&converted));
     run(Command::new("dd")
         .args(["bs=1M", "seek=8", "conv=sparse,notrunc", "status=none"])
-        .arg(format!("if={}", root.display()))
+        .arg(format!("if={}", converted.display()))
         .arg(format!("of={}", disk.display())));
+    std::fs::remove_file(converted).unwrap();
     let mut file = File::options().read(true).write(true).open(disk).unwrap();
     file.set_len(ROOT + bytes + MEBIBYTE).unwrap();
     let part = |name: &str| {

@@ -18,7 +18,6 @@ images:
 nodes:
   bios:
     image: cloud
-    firmware: bios
     memory: 768MiB
     disk: 4GiB
     ports: ['127.0.0.1:28222:22']
@@ -74,11 +73,11 @@ fn ssh(key: &Path, command: &str) -> String {
 
 #[test]
 fn a_stock_image_is_started_by_a_firmware() {
-    if Command::new("ssh").arg("-V").output().is_err() {
-        return skip(
-            "a_stock_image_is_started_by_a_firmware",
-            "there is no `ssh`",
-        );
+    for program in ["ssh", "btrfs-convert"] {
+        if Command::new(program).arg("-V").output().is_err() {
+            let test = "a_stock_image_is_started_by_a_firmware";
+            return skip(test, &format!("there is no `{program}`"));
+        }
     }
     if !Path::new(OVMF).exists() {
         skip("its UEFI part", "there is no OVMF (`apt install ovmf`)");

@@ -25,7 +25,8 @@ const EFI_BYTE: u8 = 0xef;
 /// What is on a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Layout {
-    /// An ext4, on all of the disk or in a partition.
+    /// An ext4 on all of the disk, or in the largest partition, which is taken for the root: the
+    /// smaller of two may be a `/boot`.
     pub ext4: bool,
     /// A program in the first sector, with which a BIOS begins.
     pub boot_code: bool,
@@ -55,8 +56,14 @@ impl Layout {
 /// Reads bytes of the disk at an offset.
 type Read<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
 
-/// Where a partition begins, and whether it is one of UEFI's.
-type Partition = (u64, bool);
+/// A part of the disk, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Partition {
+    begin: u64,
+    length: u64,
+    /// Whether UEFI looks in it.
+    efi: bool,
+}
 
 fn look(read: Read<'_>) -> io::Result<Layout> {
     let mut first = [0; SECTOR as usize];
@@ -66,11 +73,12 @@ fn look(read: Read<'_>) -> io::Result<Layout> {
         true => partitions(read, &first)?,
         false => Vec::new(),
     };
-    let begins = partitions.iter().map(|(begin, _)| *begin);
+    let largest = partitions.iter().max_by_key(|partition| partition.length);
+    let root = largest.map_or(0, |partition| partition.begin);
     Ok(Layout {
-        ext4: std::iter::once(0).chain(begins).any(|at| is_ext4(read, at)),
+        ext4: is_ext4(read, 0) || is_ext4(read, root),
         boot_code: has_table && first[..440].iter().any(|byte| *byte != 0),
-        efi: partitions.iter().any(|(_, efi)| *efi),
+        efi: partitions.iter().any(|partition| partition.efi),
     })
 }
 
@@ -87,10 +95,13 @@ fn partitions(read: Read<'_>, first: &[u8]) -> io::Result<Vec<Partition>> {
     if entries.iter().any(|entry| entry[4] == 0xee) {
         return guid_partitions(read);
     }
-    let used = entries.iter().filter(|entry| entry[4] != 0);
-    Ok(used
-        .map(|entry| (u64::from(word(entry, 8)) * SECTOR, entry[4] == EFI_BYTE))
-        .collect())
+    let used = entries.into_iter().filter(|entry| entry[4] != 0);
+    let partition = |entry: &[u8]| Partition {
+        begin: u64::from(word(entry, 8)) * SECTOR,
+        length: u64::from(word(entry, 12)) * SECTOR,
+        efi: entry[4] == EFI_BYTE,
+    };
+    Ok(used.map(partition).collect())
 }
 
 /// UEFI's specification, 5.3.
@@ -114,8 +125,13 @@ fn guid_partitions(read: Read<'_>) -> io::Result<Vec<Partition>> {
         let mut entry = [0; 48];
         read(at, &mut entry)?;
         if entry[..16] != [0; 16] {
-            let begin = long(&entry, 32).saturating_mul(SECTOR);
-            found.push((begin, entry[..16] == EFI));
+            // The last of its sectors is told, and not how many there are.
+            let (first, last) = (long(&entry, 32), long(&entry, 40));
+            found.push(Partition {
+                begin: first.saturating_mul(SECTOR),
+                length: last.saturating_sub(first).saturating_mul(SECTOR),
+                efi: entry[..16] == EFI,
+            });
         }
     }
     Ok(found)
@@ -135,7 +151,8 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    /// A disk with a table of GUIDs: a type for each partition, a mebibyte apart.
+    /// A disk with a table of GUIDs: a type for each partition, a mebibyte apart, each larger
+    /// than the one before.
     fn disk(types: &[[u8; 16]]) -> Vec<u8> {
         let mut disk = vec![0; MIB * (types.len() + 2)];
         disk[510..512].copy_from_slice(&[0x55, 0xaa]);
@@ -149,6 +166,8 @@ mod tests {
             disk[entry..entry + 16].copy_from_slice(kind);
             let begin = ((number + 1) * MIB) as u64 / SECTOR;
             disk[entry + 32..entry + 40].copy_from_slice(&begin.to_le_bytes());
+            let end = begin + 100 * (number as u64 + 1);
+            disk[entry + 40..entry + 48].copy_from_slice(&end.to_le_bytes());
         }
         disk
     }
@@ -206,6 +225,9 @@ mod tests {
         assert_eq!(found(&disk(&[linux, EFI])), "efi");
         assert_eq!(found(&with_ext4(disk(&[EFI, linux]), 2 * MIB)), "ext4, efi");
         assert_eq!(found(&pc), "boot code, efi");
+        // As Fedora has it: the root, which is another, comes after a `/boot`.
+        let with_boot = with_ext4(disk(&[EFI, linux, linux]), 2 * MIB);
+        assert_eq!(found(&with_boot), "efi");
     }
 
     #[test]
