@@ -4,6 +4,7 @@
 use crate::layer::{self, Level};
 use crate::{Guest, GuestConfig, LINK_PORT, Reach, guest_routes, run_agent, run_inherited};
 use nestlab_backend::Backend;
+use nestlab_backend::places::LAYER;
 use nestlab_backend_docker::Docker;
 use nestlab_backend_oci::Oci;
 use nestlab_backend_qemu::Qemu;
@@ -64,7 +65,7 @@ pub async fn run_node(config: NodeConfig) {
         },
     });
     let place = Config {
-        state_dir: config.state_dir.join("layer"),
+        state_dir: config.state_dir.join(LAYER),
         run_dir: config.run_dir.join("vm"),
         blobs,
         memory: None,
@@ -91,5 +92,18 @@ pub async fn run_node(config: NodeConfig) {
     match config.link {
         LinkPlace::Port => run_agent(LINK_PORT, routes).await,
         LinkPlace::Inherited => run_inherited(routes).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nestlab_backend::places::LAYER_INSIDE;
+    use std::path::Path;
+
+    #[test]
+    fn a_container_is_given_the_folder_that_its_agent_uses() {
+        let folder = NodeConfig::default().state_dir.join(LAYER);
+        assert_eq!(folder, Path::new(LAYER_INSIDE));
     }
 }

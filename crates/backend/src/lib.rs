@@ -9,6 +9,7 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 mod machine;
+pub mod places;
 mod spec;
 
 pub use machine::{

@@ -176,6 +176,7 @@ mod tests {
             path: "web".parse().unwrap(),
             level: 1,
             state,
+            kind: nestlab_model::NodeKind::Vm,
             backend: "qemu".into(),
             accelerator: None,
             addresses: Vec::new(),

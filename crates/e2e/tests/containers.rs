@@ -381,9 +381,33 @@ fn an_ordinary_user_has_containers() {
         let said = world.inside(&lab, name, "id -u; hostname");
         assert_eq!(said, format!("0\n{own}"));
     }
+    // What it was handed is the user's own: root inside cannot write to it all the same.
+    for line in SPOIL {
+        let done = world.run(&lab, &["exec", "one", "--", "sh", "-c", line]);
+        assert_ne!(done.code, 0, "{line}: {}", done.stdout);
+    }
+    world.inside(&lab, "one/inner", "echo mine >/root/kept");
+    world.run(&lab, &["halt"]).ok();
+    world
+        .run(&lab, &["fork", "--disks-only", "--name", "copy"])
+        .ok();
+    world.run(&lab, &["-l", "copy", "up"]).ok();
+    let there = ["-l", "copy", "exec", "one/inner", "--", "cat", "/root/kept"];
+    world.run(&lab, &there).ok().says("mine");
+    world.run(&lab, &["-l", "copy", "destroy", "--yes"]).ok();
     world.run(&lab, &["destroy", "--yes"]).ok();
     world.is_empty();
 }
+
+/// Writing to what a container is handed to be read, some way or other.
+const SPOIL: [&str; 3] = [
+    "for disk in /dev/nestlab/* /run/nestlab/disks/*; do \
+        mount -o remount,bind,rw \"$disk\"; dd if=/dev/null of=\"$disk\" conv=notrunc && exit 0; \
+        mount -o loop \"$disk\" /mnt && exit 0; done; exit 1",
+    "for root in /run/nestlab/roots/* /run/nestlab/kit; do mount -o remount,bind,rw \"$root\"; \
+        touch \"$root/spoilt\" && exit 0; done; exit 1",
+    "mount -o remount,rw /run/nestlab/kit && touch /run/nestlab/kit/spoilt",
+];
 
 const DOLLS: &str = "\
 name: dolls
@@ -434,12 +458,11 @@ fn containers_stand_in_containers() {
             "mknod /root/disk b 8 0 && head -c 1 /root/disk",
             "echo 1 >/proc/sys/kernel/sysrq",
             "mount -t proc none /mnt && echo 1 >/mnt/sys/kernel/sysrq",
-            "for disk in /dev/nestlab/* /run/nestlab/disks/*; do \
-                echo spoilt >\"$disk\" && exit 0; mount -o loop \"$disk\" /mnt && exit 0; done; exit 1",
-            "for root in /run/nestlab/roots/*; do touch \"$root/spoilt\" && exit 0; \
-                mount -o remount,bind,rw \"$root\" && touch \"$root/spoilt\" && exit 0; done; exit 1",
             "kill -0 1 && test ! -d /proc/1",
-        ] {
+        ]
+        .iter()
+        .chain(&SPOIL)
+        {
             assert_ne!(tries(path, line), 0, "{path}: {line}");
         }
     }

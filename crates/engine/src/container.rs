@@ -5,6 +5,7 @@ use crate::cell::NodeCell;
 use crate::engine::Engine;
 use crate::launch::{Body, Parts, all_disks};
 use crate::{Fault, Plug, Progress};
+use nestlab_backend::places::{ALL, CHANGES, LAYER};
 use nestlab_backend::{BackendError, ContainerSpec, InnerRoot, Start, Volume};
 use nestlab_model::{ImageName, Layer, Node, NodeKind, Stage};
 use nestlab_sys::detached::Ids;
@@ -29,13 +30,6 @@ const TUN: &str = "/dev/net/tun";
 
 /// The folder of what a container writes, below its node's.
 pub(crate) const WRITTEN: &str = "container";
-
-/// What differs from its image, below that; or all of its files, where there is no overlay.
-const CHANGES: &str = "upper";
-const ALL: &str = "root";
-
-/// What an engine inside it keeps, beside these.
-const LAYER: &str = "layer";
 
 impl Engine {
     /// What a container is made from.
@@ -83,7 +77,7 @@ impl Engine {
         })
     }
 
-    /// What the containers that stand in containers only, inside a container, begin from.
+    /// What all containers below it begin from that have only containers between.
     async fn inner_roots(
         &self,
         node: &Node,
@@ -254,7 +248,13 @@ pub(crate) fn copy_files(from: &Path, to: &Path) -> Result<(), Fault> {
     let cannot = || format!("Cannot copy {}", first.display());
     nestlab_sys::dir::make_private(&copy).map_err(Fault::io(cannot()))?;
     // cp(1) keeps owners, times, links, holes, and what an overlay notes about files.
-    let copied = Command::new("cp")
+    let mut command = Command::new("cp");
+    if !nestlab_sys::users::is_root() {
+        // Folders that an overlay works in are closed to their owner too, but not to root.
+        command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "cp"]);
+    }
+    let copied = command
         .args(["--archive", "--reflink=auto", "--"])
         .args(&files)
         .arg(&copy)

@@ -11,7 +11,9 @@ use futures::future::join_all;
 use nestlab_api::client::Client;
 use nestlab_api::message::{LayerSpec, Outcome, UpRequest};
 use nestlab_backend::Backend;
-use nestlab_model::{Event, EventKind, ImageName, Node, NodeName, NodePath, NodeState, Stage};
+use nestlab_model::{
+    Event, EventKind, ImageName, Node, NodeKind, NodeName, NodePath, NodeState, Stage,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -321,10 +323,12 @@ impl Engine {
     }
 
     pub(crate) async fn networks(&self, spec: &LayerSpec) -> Result<(), Fault> {
-        let machines: Vec<_> = self
-            .cells()
-            .iter()
-            .filter_map(|cell| cell.record()?.machine.map(|machine| machine.process))
+        // A container is in namespaces of its own.
+        let cells = self.cells();
+        let records = cells.iter().filter_map(|cell| cell.record());
+        let machines = records.filter(|record| record.node.kind == NodeKind::Vm);
+        let machines: Vec<_> = machines
+            .filter_map(|record| Some(record.machine?.process))
             .collect();
         self.0.ground.networks(&spec.layer, &machines).await
     }

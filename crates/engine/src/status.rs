@@ -46,6 +46,7 @@ impl Engine {
             path: cell.path.clone(),
             level: cell.path.level(),
             state: cell.state(),
+            kind: node.kind,
             backend: self
                 .backend(node)
                 .map_or_else(|_| "?".into(), |b| b.name().to_owned()),

@@ -113,7 +113,8 @@ pub fn guest_file_systems() {
             "/sys/fs/cgroup",
             "cgroup2",
             quiet | MsFlags::MS_NODEV,
-            "",
+            // A container that is given its group does not change its own limits.
+            "nsdelegate",
         ),
     ];
     for (source, place, kind, flags, data) in wanted {

@@ -106,10 +106,11 @@ pub enum NetworkMode {
 }
 
 /// What realises a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeKind {
     /// A virtual machine with a kernel of its own.
+    #[default]
     Vm,
     /// Processes on the kernel of the level that they stand on.
     Container,

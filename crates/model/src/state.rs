@@ -11,7 +11,7 @@
 //!             failed(stage) ◄─────┘
 //! ```
 
-use crate::{Accelerator, NodeName, NodePath, PortForward};
+use crate::{Accelerator, NodeKind, NodeName, NodePath, PortForward};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -120,6 +120,9 @@ pub struct NodeStatus {
     /// What it is doing.
     #[serde(flatten)]
     pub state: NodeState,
+    /// What kind of node it is.
+    #[serde(default)]
+    pub kind: NodeKind,
     /// The backend that realises it.
     pub backend: String,
     /// The accelerator it really runs on, while it runs.

@@ -115,7 +115,7 @@ fn title(program: &str, lab_id: &str) -> String {
 
 fn find(lab_id: &str) -> Vec<ProcessId> {
     let titles = Kind::ALL.map(|kind| title(kind.program(), lab_id));
-    proc::find(|argv| argv.first().is_some_and(|word| titles.contains(word)))
+    proc::find_own(|argv| argv.first().is_some_and(|word| titles.contains(word)))
 }
 
 async fn has_uplink(lab: &LabNamespace) -> Result<bool, NetworkError> {

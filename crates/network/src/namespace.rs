@@ -141,7 +141,7 @@ fn find_keeper(command: &[OsString]) -> Option<ProcessId> {
         let after = argv.iter().skip_while(|word| *word != "__keeper").nth(1);
         after.is_some_and(|word| word == id)
     };
-    proc::find(is_keeper).into_iter().find(|found| {
+    proc::find_own(is_keeper).into_iter().find(|found| {
         // One that has not entered its namespaces yet is another's.
         Namespaces::of_process(found.pid)
             .is_ok_and(|namespaces| !namespaces.holds_network_of(std::process::id()))

@@ -1,13 +1,13 @@
 //! Mounts that are in no place yet: made from a path, changed, then put somewhere. What
 //! covers the path in the meantime does not matter to them.
 
-use crate::namespace::owner_with;
+use crate::namespace::{in_locked_copy, owner_with};
 use nix::libc;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Users and groups of a container: its root is `first` outside, and so on for `count`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -101,6 +101,16 @@ impl Detached {
         };
         succeeded(done)
     }
+}
+
+/// The trees at some paths once more, so that whoever may mount cannot make writable again what
+/// is read-only of them. For a process with one thread, which has lost its working directory
+/// afterwards.
+///
+/// # Errors
+/// As unshare(2), setns(2), open_tree(2).
+pub fn locked(paths: &[PathBuf]) -> io::Result<Vec<Detached>> {
+    in_locked_copy(|| paths.iter().map(|path| Detached::of(path)).collect())
 }
 
 fn c_string(path: &Path) -> io::Result<CString> {

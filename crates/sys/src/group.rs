@@ -27,6 +27,13 @@ const OWN: &str = "own";
 /// "Cgroups delegation").
 const DELEGATED: &str = "/sys/kernel/cgroup/delegate";
 
+/// The most levels and groups that whoever a group is handed over to may make below it.
+const MAX_DEPTH: &str = "32";
+const MAX_DESCENDANTS: &str = "1024";
+
+/// How often processes are moved that others have started meanwhile.
+const MOVES: usize = 50;
+
 /// What limits the groups of containers.
 const CONTROLLERS: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
@@ -59,19 +66,39 @@ pub fn take_over() -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    for process in fs::read_to_string(root.join("cgroup.procs"))?.lines() {
-        match fs::write(own.join("cgroup.procs"), process) {
-            // It has ended meanwhile.
-            Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => {}
-            moved => moved?,
-        }
-    }
+    move_all(&root.join("cgroup.procs"), &own.join("cgroup.procs"))?;
     let there = fs::read_to_string(root.join("cgroup.controllers"))?;
     let there: Vec<&str> = there.split_whitespace().collect();
     for controller in CONTROLLERS.iter().filter(|name| there.contains(name)) {
         fs::write(&handed_on, format!("+{controller}"))?;
     }
     Ok(())
+}
+
+/// Moves all processes of one list to another, and those that they start meanwhile.
+fn move_all(from: &Path, to: &Path) -> io::Result<()> {
+    for _ in 0..MOVES {
+        let text = fs::read_to_string(from)?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        // One of another PID namespace is shown as 0, which would mean us.
+        for process in text.lines().filter(|process| *process != "0") {
+            match fs::write(to, process) {
+                // It has ended meanwhile.
+                Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => {}
+                moved => moved?,
+            }
+        }
+    }
+    let left = fs::read_to_string(from)?;
+    let left: Vec<&str> = left.lines().collect();
+    let words = format!(
+        "the processes {} are left in {}",
+        left.join(", "),
+        from.display()
+    );
+    Err(io::Error::other(words))
 }
 
 fn is_writable(file: &Path) -> bool {
@@ -107,6 +134,9 @@ impl Group {
     /// There is no such group of version 2, or we are not root.
     pub fn hand_over(&self, user: u32) -> io::Result<()> {
         let folder = PathBuf::from(format!("{ROOT}{}", self.name));
+        // Who is given it decides what is below it, and others look through that.
+        fs::write(folder.join("cgroup.max.depth"), MAX_DEPTH)?;
+        fs::write(folder.join("cgroup.max.descendants"), MAX_DESCENDANTS)?;
         chown(&folder, Some(user), Some(user))?;
         // What the kernel says a delegatee may write to, and other versions of it have or lack.
         for file in fs::read_to_string(DELEGATED)?.lines() {
@@ -116,6 +146,11 @@ impl Group {
             }
         }
         Ok(())
+    }
+
+    /// Removes the groups below this one in which nothing runs: not every runtime does so.
+    pub fn remove_below(&self) {
+        remove_below(&PathBuf::from(format!("{ROOT}{}", self.name)));
     }
 
     /// Bytes of memory in use.
@@ -251,10 +286,24 @@ impl Freezer {
 fn holds_kernel_threads(group: &Path, list: &str) -> bool {
     let is_kernels =
         |thread: &str| reads(Path::new(&format!("/proc/{thread}/cmdline")), str::is_empty);
-    let entries = fs::read_dir(group).into_iter().flatten().flatten();
-    let mut below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     reads(&group.join(list), |text| text.lines().any(is_kernels))
-        || below.any(|entry| holds_kernel_threads(&entry.path(), list))
+        || below(group)
+            .iter()
+            .any(|group| holds_kernel_threads(group, list))
+}
+
+fn remove_below(group: &Path) {
+    for inner in below(group) {
+        remove_below(&inner);
+        // One that is used is left to whoever uses it.
+        let _ = fs::remove_dir(inner);
+    }
+}
+
+fn below(group: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.map(|entry| entry.path()).collect()
 }
 
 /// The group of the memory controller, or the unified one (cgroups(7)): a container's are

@@ -4,8 +4,9 @@ use crate::detached::Ids;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::ForkResult;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Open handles to the user (if not our own), network and mount namespace (if wanted) of
@@ -102,30 +103,76 @@ impl Namespaces {
 /// # Errors
 /// Only root may map users that it is not (user_namespaces(7)).
 pub(crate) fn owner_with(ids: Ids) -> io::Result<OwnedFd> {
-    let (mut ready, tell_ready) = std::io::pipe()?;
-    let (mut done, tell_done) = std::io::pipe()?;
-    // SAFETY: this process has one thread, so the child may do whatever we may.
-    match unsafe { nix::unistd::fork() }? {
-        ForkResult::Child => {
-            drop((ready, tell_done));
-            if unshare(CloneFlags::CLONE_NEWUSER).is_ok() {
-                drop(tell_ready);
-                let _ = io::copy(&mut done, &mut io::sink());
+    let holder = Holder::start(CloneFlags::CLONE_NEWUSER)?;
+    let map = format!("0 {} {}\n", ids.first, ids.count);
+    std::fs::write(holder.file("uid_map"), &map)?;
+    std::fs::write(holder.file("gid_map"), &map)?;
+    File::open(holder.file("ns/user")).map(OwnedFd::from)
+}
+
+/// Does something in a copy of our mount namespace that belongs to another user namespace: the
+/// kernel has locked there what is read-only (mount_namespaces(7)). For a process with one
+/// thread, which has lost its working directory afterwards.
+///
+/// # Errors
+/// As unshare(2) and setns(2), or what is done fails.
+pub(crate) fn in_locked_copy<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let own = File::open("/proc/self/ns/mnt")?;
+    let holder = Holder::start(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
+    let copy = File::open(holder.file("ns/mnt"))?;
+    setns(copy, CloneFlags::CLONE_NEWNS)?;
+    let done = work();
+    setns(own, CloneFlags::CLONE_NEWNS)?;
+    done
+}
+
+/// A process in namespaces of its own that does nothing until it is dropped.
+struct Holder {
+    process: nix::unistd::Pid,
+    /// Closed, it ends the process.
+    end: Option<std::io::PipeWriter>,
+}
+
+impl Holder {
+    /// For a process with one thread.
+    fn start(kinds: CloneFlags) -> io::Result<Self> {
+        let (mut told, tell) = std::io::pipe()?;
+        let (mut ended, end) = std::io::pipe()?;
+        // SAFETY: this process has one thread, so the child may do whatever we may.
+        match unsafe { nix::unistd::fork() }? {
+            ForkResult::Child => {
+                drop((told, end));
+                let error = unshare(kinds).map_or_else(|errno| errno as i32, |()| 0);
+                let mut tell = tell;
+                let _ = tell.write_all(&error.to_ne_bytes());
+                let _ = io::copy(&mut ended, &mut io::sink());
+                // SAFETY: ends this child at once, leaving the parent's things alone.
+                unsafe { nix::libc::_exit(0) }
             }
-            // SAFETY: ends this child at once, leaving the parent's things alone.
-            unsafe { nix::libc::_exit(0) }
+            ForkResult::Parent { child } => {
+                drop((tell, ended));
+                let holder = Self {
+                    process: child,
+                    end: Some(end),
+                };
+                let mut error = [0; size_of::<i32>()];
+                told.read_exact(&mut error)?;
+                match i32::from_ne_bytes(error) {
+                    0 => Ok(holder),
+                    error => Err(io::Error::from_raw_os_error(error)),
+                }
+            }
         }
-        ForkResult::Parent { child } => {
-            drop((tell_ready, done));
-            let _ = io::copy(&mut ready, &mut io::sink());
-            let map = format!("0 {} {}\n", ids.first, ids.count);
-            let of = |file: &str| format!("/proc/{child}/{file}");
-            let opened = std::fs::write(of("uid_map"), &map)
-                .and_then(|()| std::fs::write(of("gid_map"), &map))
-                .and_then(|()| File::open(of("ns/user")));
-            drop(tell_done);
-            nix::sys::wait::waitpid(child, None)?;
-            opened.map(OwnedFd::from)
-        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/{name}", self.process).into()
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        let _ = nix::sys::wait::waitpid(self.process, None);
     }
 }

@@ -21,6 +21,22 @@ pub fn find(matches: impl Fn(&[String]) -> bool) -> Vec<ProcessId> {
         .collect()
 }
 
+/// The same, of processes that can be ours: of our user and in our PID namespace. What runs in a
+/// container is in neither, or has one of its own, whatever it calls itself.
+pub fn find_own(matches: impl Fn(&[String]) -> bool) -> Vec<ProcessId> {
+    use std::os::unix::fs::MetadataExt;
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let is_own = |process: &ProcessId| {
+        let folder = format!("/proc/{}", process.pid);
+        let owner = std::fs::metadata(folder).map(|folder| folder.uid());
+        owner.is_ok_and(|owner| owner == crate::users::own_uid())
+            && namespace("self").is_some_and(|own| {
+                namespace(&process.pid.to_string()).is_some_and(|its| its == own)
+            })
+    };
+    find(matches).into_iter().filter(is_own).collect()
+}
+
 /// A process's arguments; `None` if it has ended or has none (a kernel thread).
 pub fn arguments(pid: u32) -> Option<Vec<String>> {
     use std::io::Read;

@@ -1,6 +1,7 @@
 //! What a container is, as the Engine API says it. Pure.
 
 use crate::image;
+use nestlab_backend::places::DISKS_INSIDE;
 use nestlab_backend::{ContainerSpec, MachineSpec};
 use nestlab_sys::dir::short_name;
 use serde_json::{Value, json};
@@ -105,7 +106,13 @@ fn devices(spec: &MachineSpec, container: &ContainerSpec) -> Value {
         .iter()
         .map(|path| device(Path::new(path), path, "rwm"));
     let disks = spec.disks.iter().filter(|disk| is_device(&disk.path));
-    let disks = disks.map(|disk| device(&disk.path, &format!("/dev/nestlab/{}", disk.serial), "r"));
+    let disks = disks.map(|disk| {
+        device(
+            &disk.path,
+            &format!("{}/{}", DISKS_INSIDE[1], disk.serial),
+            "r",
+        )
+    });
     own.chain(disks).collect()
 }
 
@@ -117,7 +124,7 @@ fn mounts(spec: &MachineSpec, container: &ContainerSpec, hand: &Path) -> Value {
     ];
     let disks = spec.disks.iter().filter(|disk| !is_device(&disk.path));
     let disks = disks.map(|disk| {
-        let target = format!("/run/nestlab/disks/{}", disk.serial);
+        let target = format!("{}/{}", DISKS_INSIDE[0], disk.serial);
         bind(&disk.path, &target, true)
     });
     let volumes = container.volumes.iter();

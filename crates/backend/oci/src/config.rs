@@ -2,6 +2,7 @@
 
 use crate::disk::Throttle;
 use crate::stage::{self, Part};
+use nestlab_backend::places::{DISKS_INSIDE, LAYER_INSIDE, ROOTS_INSIDE};
 use nestlab_backend::{ContainerSpec, Ids, MachineSpec};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -280,17 +281,18 @@ fn mounts(spec: &MachineSpec, container: &ContainerSpec, powers: Powers, stage: 
     };
     bind(Part::Kit, "/run/nestlab/kit");
     if container.holds_layer {
-        bind(Part::Layer, "/var/lib/nestlab/layer");
+        bind(Part::Layer, LAYER_INSIDE);
     }
     for (number, root) in container.inner_roots.iter().enumerate() {
-        let target = format!("/run/nestlab/roots/{}", root.serial);
+        let target = format!("{ROOTS_INSIDE}/{}", root.serial);
         bind(Part::InnerRoot(number), &target);
     }
     for (number, disk) in spec.disks.iter().enumerate() {
         // A device among devices: QEMU tells them apart from files by that.
+        let [files, devices] = DISKS_INSIDE;
         let folder = match disk.path.starts_with("/dev") {
-            true => "/dev/nestlab",
-            false => "/run/nestlab/disks",
+            true => devices,
+            false => files,
         };
         let target = format!("{folder}/{}", disk.serial);
         bind(Part::Disk(number), &target);
@@ -325,21 +327,22 @@ fn resources(spec: &MachineSpec, container: &ContainerSpec) -> Value {
     })
 }
 
+/// Whether its root may mount and make namespaces.
+pub(crate) fn administers(container: &ContainerSpec) -> bool {
+    let mut added = container.capabilities.iter();
+    holds_containers(container) || added.any(|name| name == ADMINISTRATOR)
+}
+
 fn refuse(calls: &[&str], error: u32) -> Value {
     json!({ "names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": error })
 }
 
 fn seccomp(container: &ContainerSpec) -> Value {
-    let administers = holds_containers(container)
-        || container
-            .capabilities
-            .iter()
-            .any(|name| name == ADMINISTRATOR);
     let mut calls = vec![
         refuse(&BLOCKED, NOT_PERMITTED),
         refuse(&KEYRINGS, NO_SUCH_CALL),
     ];
-    if !administers {
+    if !administers(container) {
         calls.push(refuse(&FOR_ADMINISTRATORS, NOT_PERMITTED));
         // A C library falls back to clone(2), whose flags can be looked at.
         calls.push(refuse(&["clone3"], NO_SUCH_CALL));

@@ -69,12 +69,7 @@ pub(crate) async fn start(
         run_dir.display()
     )))?;
     run(spec, own_program, place).await?;
-    if let Some(ids) = container.ids.filter(|_| powers.delegation)
-        && config::holds_containers(container)
-    {
-        let handed = Group::new(config::cgroup(spec)).hand_over(ids.first);
-        handed.map_err(BackendError::io("give the container its control group"))?;
-    }
+    hand_group_over(spec, container, powers)?;
     let pid = fs::read_to_string(run_dir.join(PID)).unwrap_or_default();
     let process = pid.trim().parse().map_err(std::io::Error::other);
     let process = process.and_then(ProcessId::of);
@@ -97,6 +92,21 @@ pub(crate) async fn start(
     let pidfd = pidfd.ok_or_else(gone)?;
     attempt.succeed();
     Ok(Container { record, pidfd })
+}
+
+/// Gives a container that holds others its control group, if that can be had.
+fn hand_group_over(
+    spec: &MachineSpec,
+    container: &ContainerSpec,
+    powers: Powers,
+) -> Result<(), BackendError> {
+    match container.ids {
+        Some(ids) if powers.delegation && config::holds_containers(container) => {
+            let handed = Group::new(config::cgroup(spec)).hand_over(ids.first);
+            handed.map_err(BackendError::io("give the container its control group"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What may be done at a place: an ordinary user has neither control groups nor users.
@@ -192,6 +202,7 @@ fn write_down(
             .map(|root| root.lower.clone())
             .collect(),
         ids: container.ids,
+        may_mount: config::administers(container),
         then: handle.creation(&bundle, &run_dir.join(PID)),
     };
     let text = serde_json::to_vec(&stage)?;
@@ -306,6 +317,7 @@ async fn forget(record: &MachineRecord) -> Result<(), BackendError> {
     }
     if let Ok(program) = fs::read_to_string(run_dir.join(RUNTIME)) {
         let handle = handle(&record.spec, program.into());
+        Group::new(config::cgroup(&record.spec)).remove_below();
         if handle.state.join(&handle.id).exists() {
             handle.tell(&["delete", "--force"]).await?;
         }

@@ -7,6 +7,7 @@
 //! an ordinary user outside, and could not go through folders that are ours alone.
 
 use crate::copy;
+use nestlab_backend::places::{ALL, CHANGES, LAYER};
 use nestlab_backend::{Lower, Volume};
 use nestlab_sys::detached::{Detached, Ids};
 use nestlab_sys::mount;
@@ -23,10 +24,6 @@ pub const ROLE: &str = "__stage";
 
 /// One of them is on every Linux, everybody may enter it, and no program is run from it.
 const FOLDERS: [&str; 4] = ["/mnt", "/media", "/srv", "/opt"];
-
-/// What the engine inside a container keeps of its nodes, below the folder of what the container
-/// writes: no part of its root, as no overlay can be written to another.
-const LAYER: &str = "layer";
 
 /// Bytes of the tmpfs, which holds mount points and device nodes only.
 const SIZE: u64 = 1 << 20;
@@ -96,6 +93,8 @@ pub struct Stage {
     pub(crate) devices: Vec<String>,
     pub(crate) volumes: Vec<Volume>,
     pub(crate) ids: Option<Ids>,
+    /// Whether its root may mount, and so change what mounts are like.
+    pub(crate) may_mount: bool,
     /// The runtime and its arguments.
     pub(crate) then: Vec<OsString>,
 }
@@ -123,8 +122,12 @@ impl Stage {
         // All is taken hold of before the stage covers anything.
         let parts = self.parts()?;
         did("mount the stage", mount::stage(&self.folder, SIZE))?;
-        for (part, taken) in parts {
+        let mut read_only = Vec::new();
+        for (part, manner, taken) in parts {
             let at = part.on(&self.folder);
+            if manner == Manner::ReadOnly && matches!(taken, Taken::Tree(..)) {
+                read_only.push(at.clone());
+            }
             did(&format!("put {}", at.display()), self.put(taken, &at))?;
         }
         for (part, lower) in self.lowers() {
@@ -132,6 +135,9 @@ impl Stage {
                 let mounted = self.mount_disk(device, part);
                 did(&format!("mount {}", device.display()), mounted)?;
             }
+        }
+        if self.may_mount {
+            did("keep what is read-only so", keep_read_only(&read_only))?;
         }
         self.root()
     }
@@ -144,11 +150,12 @@ impl Stage {
     }
 
     /// Everything that lies somewhere already.
-    fn parts(&self) -> Result<Vec<(Part, Taken)>, String> {
+    fn parts(&self) -> Result<Vec<(Part, Manner, Taken)>, String> {
         let mut parts = Vec::new();
         let mut take = |part, path: &Path, manner| {
             let taken = self.take(path, manner);
-            parts.push((part, did(&format!("take {}", path.display()), taken)?));
+            let taken = did(&format!("take {}", path.display()), taken)?;
+            parts.push((part, manner, taken));
             Ok::<_, String>(())
         };
         for (part, lower) in self.lowers() {
@@ -244,12 +251,12 @@ impl Stage {
             let path = upper.join(name);
             self.own(&path).map(|()| path)
         };
-        let copied = upper.join(copy::FOLDER);
+        let copied = upper.join(ALL);
         if copied.exists() {
             return did("mount the copied root", mount::bind(&copied, &root));
         }
         let lower = Part::Lower.on(&self.folder);
-        let overlaid = own("upper").and_then(|changes| {
+        let overlaid = own(CHANGES).and_then(|changes| {
             let work = own("work")?;
             let mounted = mount::overlay(&lower, &changes, &work, &root, self.ids.is_none());
             // What has been written over an overlay is of no use without one.
@@ -288,6 +295,13 @@ enum Taken {
 
 /// The bits of a mode that tell the kind of file (inode(7)).
 const S_IFMT: u32 = 0o170_000;
+
+/// Puts mounts over themselves that whoever may mount cannot make writable.
+fn keep_read_only(paths: &[PathBuf]) -> io::Result<()> {
+    let locked = nestlab_sys::detached::locked(paths)?;
+    let mut both = locked.into_iter().zip(paths);
+    both.try_for_each(|(tree, at)| tree.put(at))
+}
 
 fn is_empty(folder: &Path) -> io::Result<bool> {
     Ok(fs::read_dir(folder)?.next().is_none())

@@ -161,6 +161,7 @@ mod tests {
                 .unwrap_or_else(|| NodeName::new("x").unwrap()),
             level: path.level(),
             path,
+            kind: nestlab_model::NodeKind::Vm,
             accelerator: (state == NodeState::Ready).then_some(Accelerator::Tcg),
             state,
             backend: "qemu".into(),

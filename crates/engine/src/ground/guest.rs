@@ -5,6 +5,7 @@ use super::{BaseImage, Ground, KitParts, Plug, Progress};
 use crate::Fault;
 use async_trait::async_trait;
 use nestlab_api::message::ImageSource;
+use nestlab_backend::places::{DISKS_INSIDE, ROOTS_INSIDE};
 use nestlab_backend::{DiskFormat, Lower};
 use nestlab_model::{ImageName, Layer, NetworkName, NodeName};
 use nestlab_network::{Cable, LayerNetwork, Place};
@@ -40,13 +41,6 @@ impl GuestGround {
     }
 }
 
-/// Where a container finds by their serials what a virtual machine has as disks: files,
-/// and devices.
-const HANDED: [&str; 2] = ["/run/nestlab/disks", "/dev/nestlab"];
-
-/// Where a container finds what containers inside it begin from, as it could mount no disk.
-const ROOTS: &str = "/run/nestlab/roots";
-
 /// The block device with a serial.
 fn device(serial: &str) -> Result<PathBuf, Fault> {
     if let Some((handed, _)) = handed(|name| name == serial) {
@@ -62,7 +56,7 @@ fn device(serial: &str) -> Result<PathBuf, Fault> {
 
 /// The first disk that was handed to this container and whose serial fits, with that.
 fn handed(fits: impl Fn(&str) -> bool) -> Option<(PathBuf, String)> {
-    let folders = HANDED.iter().flat_map(std::fs::read_dir);
+    let folders = DISKS_INSIDE.iter().flat_map(std::fs::read_dir);
     let mut disks = folders.flatten().flatten().filter_map(|entry| {
         let serial = entry.file_name().into_string().ok()?;
         Some((entry.path(), serial))
@@ -177,7 +171,7 @@ impl Ground for GuestGround {
     }
 
     async fn root(&self, image: &BaseImage, _progress: Progress<'_>) -> Result<Lower, Fault> {
-        let folder = Path::new(ROOTS).join(image.serial());
+        let folder = Path::new(ROOTS_INSIDE).join(image.serial());
         Ok(match folder.is_dir() {
             true => Lower::Folder(folder),
             false => Lower::Disk(image.path.clone()),

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use nestlab_api::client::Client;
 use nestlab_measure::doctor::room::{self, Size};
 use nestlab_model::doctor::{Check, Verdict};
-use nestlab_model::{Accelerator, LayerStatus, NodePath, NodeState, NodeStatus};
+use nestlab_model::{Accelerator, LayerStatus, NodeKind, NodePath, NodeState, NodeStatus};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A clock that is off by more than this is wrong.
@@ -119,9 +119,9 @@ async fn inside(client: &Client, node: &NodeStatus, reach: Option<&str>) -> Vec<
 /// rest on the same kernel.
 fn nests(node: &NodeStatus) -> bool {
     let mut inside = node.inside.iter().flat_map(|inside| &inside.nodes);
-    inside.any(|child| match child.accelerator {
-        Some(Accelerator::Container) => nests(child),
-        _ => true,
+    inside.any(|child| match child.kind {
+        NodeKind::Container => nests(child),
+        NodeKind::Vm => true,
     })
 }
 

@@ -128,6 +128,7 @@ mod tests {
             level: path.level(),
             path,
             state: NodeState::Ready,
+            kind: nestlab_model::NodeKind::Vm,
             backend: "qemu".into(),
             accelerator: Some(accelerator),
             addresses: Vec::new(),
