@@ -33,6 +33,10 @@ const GREET: &str = "perl -MIO::Socket::INET -e '\
     $s = IO::Socket::INET->new(LocalPort => 80, Listen => 1, ReuseAddr => 1) or die; \
     while ($c = $s->accept) { print $c `hostname`; close $c }' </dev/null >/dev/null 2>&1 &";
 
+/// Asks it.
+const ASK: &str = "perl -MIO::Socket::INET -e '\
+    for (1..50) { $s = IO::Socket::INET->new(\"one:80\") and last; select undef, undef, undef, .1 } print <$s>'";
+
 /// What it says at a port of this machine.
 fn greeting(port: u16) -> String {
     let mut greeting = String::new();
@@ -65,9 +69,7 @@ fn containers_come_up_talk_and_go() {
 
     // The network between them, and from here.
     world.inside(&lab, "one", GREET);
-    let ask = "perl -MIO::Socket::INET -e '\
-        for (1..50) { $s = IO::Socket::INET->new(\"one:80\") and last; select undef, undef, undef, .1 } print <$s>'";
-    assert_eq!(world.inside(&lab, "two", ask), "one");
+    assert_eq!(world.inside(&lab, "two", ASK), "one");
     assert_eq!(greeting(28081), "one\n");
 
     // Volumes, one of them only to be read.
@@ -276,12 +278,17 @@ fn what_is_killed_is_had_again() {
     assert_eq!(world.node(&lab, "one")["pid"].as_u64(), Some(pid));
     assert_eq!(world.inside(&lab, "one", "cat /root/kept"), "mine");
 
-    // The container.
+    // The keeper, then the container: the other one has kept its place in the network.
+    for (keeper, _) in world.processes("__keeper") {
+        world.kill(keeper);
+    }
     world.kill(u32::try_from(pid).unwrap());
     let failed = || world.state(&lab, "one") == "failed";
     world.eventually("its end is seen", Duration::from_secs(30), failed);
     world.run(&lab, &["up"]).ok();
     assert_eq!(world.inside(&lab, "one", "cat /root/kept"), "mine");
+    world.inside(&lab, "one", GREET);
+    assert_eq!(world.inside(&lab, "two", ASK), "one");
 
     // Everything.
     world.lose_power();

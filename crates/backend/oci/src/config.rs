@@ -383,6 +383,8 @@ pub(crate) fn trial(root: &Path, program: &Path, powers: Powers) -> Value {
         },
         "mounts": [
             { "destination": "/proc", "type": "proc", "source": "proc" },
+            // crun makes none itself.
+            { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
             { "destination": PROGRAM, "type": "none", "source": program, "options": ["rbind", "ro"] },
         ],
         "linux": linux,

@@ -118,7 +118,11 @@ impl Ground for HostGround {
     async fn networks(&self, layer: &Layer, machines: &[ProcessId]) -> Result<(), Fault> {
         let mut place = self.place.lock().await;
         let known: PlaceRecord = record::read(&self.record_path())?.unwrap_or_default();
-        let namespace = self.namespace(&known, machines).await?;
+        // Our handles hold the namespaces of a keeper that has died.
+        let namespace = match place.take() {
+            Some(standing) => revived(standing.namespace).await?,
+            None => self.namespace(&known, machines).await?,
+        };
         let gateway = self.gateway(layer, &known, &namespace).await?;
         let now = PlaceRecord {
             keeper: Some(namespace.keeper()),
@@ -258,6 +262,11 @@ impl Ground for HostGround {
         let _ = std::fs::remove_file(self.record_path());
         Ok(())
     }
+}
+
+async fn revived(mut namespace: LabNamespace) -> Result<LabNamespace, Fault> {
+    let revived = namespace.revive().await.map_err(network_fault);
+    revived.map(|()| namespace)
 }
 
 /// Ends processes that an earlier supervisor wrote down, if they still run.
