@@ -2,7 +2,7 @@
 //! they are. One is made here, since none can be fetched.
 
 use gptman::{GPT, GPTPartitionEntry};
-use nestlab_e2e::{World, nested_story};
+use nestlab_e2e::{UserKey, World, nested_story};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,12 +10,12 @@ use std::process::Command;
 const MADE: &str = "
 name: made
 images:
-  cloud:
+  cloud-root:
     recipe:
       suite: bookworm
       packages: [systemd-sysv, dbus, udev, netplan.io, cloud-init, cloud-guest-utils, fdisk, openssh-server, sudo]
 nodes:
-  any: { image: cloud }
+  any: { image: cloud-root }
 ";
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -32,7 +32,7 @@ fn publish(world: &World, folder: &Path) -> PathBuf {
     world.run(&lab, &["image", "build"]).ok();
     let images = world.run(&lab, &["image", "ls", "--json"]).json();
     let images = images["images"].as_array().unwrap().iter();
-    let mut made = images.filter(|image| image["name"] == "cloud");
+    let mut made = images.filter(|image| image["name"] == "cloud-root");
     let system = PathBuf::from(made.next().unwrap()["file"].as_str().unwrap());
     let disk = folder.join("cloud.raw");
     let bytes = std::fs::metadata(&system).unwrap().len();
@@ -74,12 +74,7 @@ fn a_stock_cloud_image_boots_grows_and_takes_keys() {
 }
 
 fn a_cloud_image_lives(world: &World) {
-    let keys = world.path().join(".ssh");
-    std::fs::create_dir_all(&keys).unwrap();
-    let key = keys.join("id_ed25519");
-    run(Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-        .arg(&key));
+    let key = UserKey::new(world);
     let image = publish(world, world.path());
     let text = format!(
         "name: stock\nimages: {{ cloud: {{ path: {} }} }}\nnodes:\n  box:\n    image: cloud\n    \
@@ -104,19 +99,7 @@ fn a_cloud_image_lives(world: &World) {
     assert!(room() > 5500, "{} MiB", room());
 
     // Plain OpenSSH, with the user's own key, as the image's own user.
-    let ssh = |command: &str| {
-        run(Command::new("ssh")
-            .args(["-F", "none", "-p", "28122", "-o", "BatchMode=yes"])
-            .args([
-                "-o",
-                "StrictHostKeyChecking=no",
-                "-o",
-                "UserKnownHostsFile=/dev/null",
-            ])
-            .arg("-i")
-            .arg(&key)
-            .args(["debian@127.0.0.1", command]))
-    };
+    let ssh = |command: &str| key.ssh(28122, command);
     assert_eq!(ssh("id -un; sudo -n id -un"), "debian\nroot");
 
     // The next boot is told the same, and does nothing anew.

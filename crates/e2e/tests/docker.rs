@@ -1,28 +1,8 @@
-//! Containers by the engine of their level: refused where there is none, and in a machine
-//! that has Docker Engine.
+//! Containers by the engine of this machine: Docker Engine, Podman, or none. In a machine that
+//! has one they are in the story of the playground.
 
-use nestlab_e2e::{ContainerEngine, EngineKind, World, is_root, nested_story, save_image, skip};
-use std::path::PathBuf;
+use nestlab_e2e::{ContainerEngine, EngineKind, World, is_root, skip};
 use std::time::Duration;
-
-const LAB: &str = "
-name: engine
-images:
-  machine:
-    recipe:
-      suite: bookworm
-      size: 4GiB
-      packages: [systemd-sysv, dbus, udev, kmod, docker.io, apparmor, iptables, nftables, iproute2, procps]
-  own: { path: IMAGE }
-nodes:
-  vm:
-    image: machine
-    memory: 1536MiB
-    inside:
-      nodes:
-        box: { kind: container, backend: docker, image: own, memory: 64MiB, pids_limit: 60 }
-        side: { kind: container, image: own, memory: 64MiB }
-";
 
 #[test]
 fn without_an_engine_it_is_refused_by_name() {
@@ -115,22 +95,6 @@ fn runs_nodes(engine: &ContainerEngine) {
     world.is_empty();
 }
 
-/// An image as an archive, of a container of this machine.
-fn archive(world: &World) -> PathBuf {
-    let text = "name: source\nnodes:\n  one: { kind: container, image: debian, volumes: ['./shared:/srv/shared'] }\n";
-    let lab = world.lab("source", text);
-    std::fs::create_dir_all(lab.join("shared")).unwrap();
-    world.run(&lab, &["up"]).ok();
-    let image = save_image(world, &lab, "one");
-    world.run(&lab, &["destroy", "--yes"]).ok();
-    image
-}
-
-#[test]
-fn docker_in_a_machine_runs_nodes() {
-    nested_story(docker_runs_nodes);
-}
-
 /// A server that tells its name to whoever connects.
 const GREET: &str = "perl -MIO::Socket::INET -e '\
     $s = IO::Socket::INET->new(LocalPort => 80, Listen => 1, ReuseAddr => 1) or die; \
@@ -138,62 +102,3 @@ const GREET: &str = "perl -MIO::Socket::INET -e '\
 
 const ASK: &str = "perl -MIO::Socket::INET -e '\
     for (1..50) { $s = IO::Socket::INET->new(\"box:80\") and last; select undef, undef, undef, .1 } print <$s>'";
-
-fn docker_runs_nodes(world: &World) {
-    let text = LAB.replace("IMAGE", &archive(world).display().to_string());
-    let lab = world.lab("engine", &text);
-    world.run(&lab, &["up"]).ok();
-
-    // Nestlab's status shows it, and so does the engine's own.
-    for (node, backend) in [("vm/box", "docker"), ("vm/side", "oci")] {
-        assert_eq!(world.node(&lab, node)["backend"], backend);
-        assert_eq!(world.state(&lab, node), "ready");
-    }
-    world.run(&lab, &["status"]).ok().says("docker");
-    let shown = "docker ps --format '{{.Names}} {{.Image}} {{.Label \"nestlab.node\"}}'";
-    let shown = world.inside(&lab, "vm", shown);
-    let words: Vec<&str> = shown.split(' ').collect();
-    let [name, image, "vm/box"] = words[..] else {
-        panic!("{shown}");
-    };
-    assert!(
-        name.starts_with("nestlab-") && name.ends_with("-vm.box"),
-        "{shown}"
-    );
-    assert!(image.starts_with("nestlab/own:"), "{shown}");
-
-    // It is the archive's files, its limits bite, and others reach it.
-    let look = "cat /root/mark; hostname; stat -c %a:%u /usr/bin/su /tmp; cat /proc/1/comm";
-    assert_eq!(
-        world.inside(&lab, "vm/box", look),
-        "carried\nbox\n4755:0\n1777:0\nnestlab-init"
-    );
-    let fill = "head -c 200000000 /dev/zero | tail -c 150000000 | wc -c";
-    assert_eq!(world.inside(&lab, "vm/box", fill), "0");
-    world.inside(&lab, "vm/box", GREET);
-    assert_eq!(world.inside(&lab, "vm/side", ASK), "box");
-    let own = format!("docker run --rm --network none {image} cat /root/mark");
-    assert_eq!(world.inside(&lab, "vm", &own), "carried");
-
-    // What it has written stays over a halt.
-    world.inside(&lab, "vm/box", "echo mine >/root/kept");
-    world.run(&lab, &["pause", "vm/box"]).ok();
-    world.run(&lab, &["resume", "vm/box"]).ok();
-    world.run(&lab, &["halt", "vm/box"]).ok();
-    assert_eq!(world.inside(&lab, "vm", "docker ps --quiet"), "");
-    world.run(&lab, &["up"]).ok();
-    assert_eq!(world.inside(&lab, "vm/box", "cat /root/kept"), "mine");
-
-    // It is copied with its machine.
-    world.run(&lab, &["fork", "--name", "copy"]).ok();
-    let copy = ["-l", "copy", "exec", "vm/box", "--", "cat", "/root/kept"];
-    world.run(&lab, &copy).ok().says("mine");
-    world.run(&lab, &["-l", "copy", "destroy", "--yes"]).ok();
-
-    // Destroyed, it is gone from the engine too.
-    world.run(&lab, &["destroy", "--yes", "vm/box"]).ok();
-    let left = "docker ps --all --quiet; docker images --quiet 'nestlab/*'";
-    assert_eq!(world.inside(&lab, "vm", left), "");
-    world.run(&lab, &["destroy", "--yes"]).ok();
-    world.is_empty();
-}

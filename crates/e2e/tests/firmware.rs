@@ -2,7 +2,7 @@
 //! firmware with its own boot loader and kernel, told by cloud-init who it is, reached by
 //! plain OpenSSH.
 
-use nestlab_e2e::{Publisher, World, nested_story, skip, stock_image};
+use nestlab_e2e::{Publisher, UserKey, World, nested_story, skip, stock_image};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,27 +50,6 @@ fn publish(world: &World) -> PathBuf {
     folder
 }
 
-/// A key of the user's own, where OpenSSH has it.
-fn key(world: &World) -> PathBuf {
-    let keys = world.path().join(".ssh");
-    std::fs::create_dir_all(&keys).unwrap();
-    let key = keys.join("id_ed25519");
-    run(Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-        .arg(&key));
-    key
-}
-
-fn ssh(key: &Path, command: &str) -> String {
-    run(Command::new("ssh")
-        .args(["-F", "none", "-p", "28222", "-o", "BatchMode=yes"])
-        .args(["-o", "StrictHostKeyChecking=no"])
-        .args(["-o", "UserKnownHostsFile=/dev/null"])
-        .arg("-i")
-        .arg(key)
-        .args(["debian@127.0.0.1", command]))
-}
-
 #[test]
 fn a_stock_image_is_started_by_a_firmware() {
     for program in ["ssh", "btrfs-convert"] {
@@ -89,7 +68,7 @@ fn a_stock_image_lives(world: &World) {
     let has_uefi = Path::new(OVMF).exists();
     let folder = publish(world);
     let publisher = Publisher::of(&folder);
-    let key = key(world);
+    let key = UserKey::new(world);
     let text = LAB
         .replace("URL", &publisher.url("cloud.qcow2"))
         .replace("SUMS", &publisher.url("sha256sums"));
@@ -128,11 +107,16 @@ fn a_stock_image_lives(world: &World) {
     }
     if has_uefi {
         world.inside(&lab, "uefi", "test -d /sys/firmware/efi");
+        world.inside(&lab, "uefi", "echo memory >/run/here");
+        world.run(&lab, &["fork", "--name", "copy"]).ok();
+        let there = ["-l", "copy", "exec", "uefi", "--", "cat", "/run/here"];
+        world.run(&lab, &there).ok().says("memory");
+        world.run(&lab, &["-l", "copy", "destroy", "--yes"]).ok();
         world.run(&lab, &["destroy", "uefi", "--yes"]).ok();
     }
     let told = world.inside(&lab, "bios", "cat /etc/told /root/ran");
     assert_eq!(told, "by the userran");
-    assert_eq!(ssh(&key, "id -un; sudo -n id -un"), "debian\nroot");
+    assert_eq!(key.ssh(28222, "id -un; sudo -n id -un"), "debian\nroot");
 
     // It has grown, and grows.
     let room = || {
@@ -159,7 +143,7 @@ fn a_stock_image_lives(world: &World) {
     world.run(&lab, &["up", "bios"]).ok();
     let look = "test ! -e /root/ran; systemctl is-enabled nestlab-agent; dmesg | grep -c 'recovery complete' || true";
     assert_eq!(world.inside(&lab, "bios", look), "enabled\n0");
-    assert_eq!(ssh(&key, "hostname"), "bios");
+    assert_eq!(key.ssh(28222, "hostname"), "bios");
     let halted = world.run(&lab, &["halt"]).ok();
     assert!(
         !halted.stderr.contains("pulling the plug"),
