@@ -10,7 +10,7 @@ mod extension;
 mod layer;
 mod members;
 mod packing;
-mod root;
+pub(crate) mod root;
 
 use crate::ImageError;
 use crate::builder::{Progress, Streams, Work, program};

@@ -1,18 +1,25 @@
 //! Images as trees of files, which containers begin from.
+//!
+//! A file system is read by a library, and its files are made in a [`Root`]: their names, which
+//! may come from a stranger's image, are bytes and nothing else. Told to a program such as
+//! debugfs(8) they would be words of its own language.
 
-use crate::builder::{Progress, Streams, Work, program};
+use crate::builder::Progress;
+use crate::oci::root::{Owner, Root};
 use crate::store::Store;
 use crate::{ImageError, ImageFormat};
+use ext4_view::{Ext4, Ext4Error, FileType, Metadata};
 use nestlab_model::Digest;
-use std::fs::Permissions;
-use std::io::{Seek, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsStr;
+use std::fs::{File, FileTimes};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 /// The folder of an image's files, below the image's own.
 /// The number is raised when it is unpacked otherwise.
-const TREE: &str = "tree-2";
+const TREE: &str = "tree-3";
 
 /// What begins an ext4 file system, and where (ext4 documentation, "The Super Block").
 const MAGIC: [u8; 2] = [0x53, 0xef];
@@ -57,7 +64,10 @@ impl Store {
         let scratch = self.scratch()?;
         let new = scratch.path.join(TREE);
         std::fs::create_dir(&new).map_err(ImageError::io("make a folder for the image"))?;
-        unpack(&image.disk, &new).await?;
+        let (disk, to) = (image.disk.clone(), new.clone());
+        let unpacked = tokio::task::spawn_blocking(move || unpack(&disk, &to)).await;
+        let unpacked = unpacked.unwrap_or_else(|error| Err(io::Error::other(error)));
+        unpacked.map_err(ImageError::io("unpack the image"))?;
         std::fs::rename(&new, &tree).map_err(ImageError::io("keep the image's files"))?;
         Ok(tree)
     }
@@ -71,114 +81,176 @@ fn holds_ext4(disk: &Path) -> bool {
 }
 
 /// Copies all files of an ext4 file system into a folder. Who is not root owns them all.
-async fn unpack(disk: &Path, to: &Path) -> Result<(), ImageError> {
-    let quoted = to.display().to_string();
-    if quoted.contains('"') {
-        let words = format!("The store's path holds a quotation mark: {quoted}");
-        return Err(ImageError::Unusable(words));
-    }
-    let mut command = program("debugfs");
-    command
-        .arg("-R")
-        .arg(format!("rdump / \"{quoted}\""))
-        .arg(disk);
-    Work::start(command, "e2fsprogs", Streams::None)?
-        .finish("Cannot unpack the image", &|_| {})
-        .await?;
-    restore_special_modes(disk, to).await
+fn unpack(disk: &Path, to: &Path) -> io::Result<()> {
+    let system = Ext4::load(Box::new(File::open(disk)?)).map_err(io::Error::other)?;
+    let copy = Copy {
+        system,
+        root: Root::open(to)?,
+    };
+    let top = copy.system.metadata("/").map_err(io::Error::other)?;
+    copy.below(Path::new("/"))?;
+    std::fs::set_permissions(
+        to,
+        std::os::unix::fs::PermissionsExt::from_mode(owner(&top).mode),
+    )
 }
 
-/// `rdump` copies the bits of a mode that say who may read, write and execute, but not those
-/// that make a program run as its owner, or a folder as /tmp is: these come after.
-async fn restore_special_modes(disk: &Path, tree: &Path) -> Result<(), ImageError> {
-    let cannot = || "read the modes of the image's files".to_owned();
-    let mut commands = as_file(&folders(tree)).map_err(ImageError::io(cannot()))?;
-    commands.rewind().map_err(ImageError::io(cannot()))?;
-    let mut list = program("debugfs");
-    // Its commands are its input.
-    list.arg("-f")
-        .arg("-")
-        .arg(disk)
-        .stdin(commands)
-        .stdout(Stdio::piped());
-    let listed = list.output().await.map_err(ImageError::io(cannot()))?;
-    for (path, mode) in special_modes(&String::from_utf8_lossy(&listed.stdout)) {
-        let path = tree.join(path.trim_start_matches('/'));
-        std::fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(ImageError::io(
-            format!("set the mode of {}", path.display()),
-        ))?;
-    }
-    Ok(())
+/// A copy that is being made.
+struct Copy {
+    system: Ext4,
+    root: Root,
 }
 
-/// A command for debugfs for every folder of a tree: list it for programs.
-fn folders(tree: &Path) -> Vec<String> {
-    let mut found = vec![PathBuf::new()];
-    let mut next = 0;
-    while let Some(folder) = found.get(next).cloned() {
-        let entries = std::fs::read_dir(tree.join(&folder)).into_iter().flatten();
-        let folders = entries
-            .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        found.extend(folders.map(|entry| folder.join(entry.file_name())));
-        next += 1;
-    }
-    let commands = found
-        .iter()
-        .map(|folder| format!("ls -p \"/{}\"", folder.display()));
-    commands.collect()
-}
-
-fn as_file(lines: &[String]) -> std::io::Result<std::fs::File> {
-    let mut file = nestlab_sys::process::memory_file()?;
-    file.write_all(lines.join("\n").as_bytes())?;
-    file.write_all(b"\n")?;
-    Ok(file)
-}
-
-/// The files in a listing of debugfs whose modes hold more than who may do what. It echoes
-/// its commands; an entry is `/INODE/MODE/USER/GROUP/NAME/SIZE/`, its mode octal.
-fn special_modes(listing: &str) -> Vec<(String, u32)> {
-    let mut folder = String::new();
-    let mut found = Vec::new();
-    for line in listing.lines() {
-        if let Some((_, path)) = line.split_once("ls -p \"") {
-            folder = path.trim_end_matches('"').to_owned();
-            continue;
+impl Copy {
+    fn below(&self, folder: &Path) -> io::Result<()> {
+        for entry in self.read(|system| system.read_dir(bytes(folder)))? {
+            let entry = entry.map_err(io::Error::other)?;
+            let name = entry.file_name();
+            let name: &[u8] = name.as_ref();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let path = folder.join(OsStr::from_bytes(name));
+            let metadata = entry.metadata().map_err(io::Error::other)?;
+            self.one(&path, &metadata).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
         }
-        let fields: Vec<&str> = line.split('/').collect();
-        let ["", _, mode, _, _, name, ..] = fields.as_slice() else {
-            continue;
+        Ok(())
+    }
+
+    fn one(&self, path: &Path, metadata: &Metadata) -> io::Result<()> {
+        let Some(spot) = self.root.spot(path)? else {
+            return Ok(());
         };
-        let Ok(mode) = u32::from_str_radix(mode, 8) else {
-            continue;
-        };
-        let is_link = mode & 0o170_000 == 0o120_000;
-        if mode & 0o7000 != 0 && !is_link && !matches!(*name, "." | "..") {
-            found.push((
-                format!("{}/{name}", folder.trim_end_matches('/')),
-                mode & 0o7777,
-            ));
+        let owner = owner(metadata);
+        match metadata.file_type() {
+            FileType::Directory => {
+                // As it should be only once all is in it: we may not be allowed to write to it.
+                let open = Owner {
+                    mode: 0o700,
+                    ..owner
+                };
+                spot.make_folder(open, &[])?;
+                self.below(path)?;
+                spot.make_folder(owner, &[])
+            }
+            FileType::Regular => {
+                let mut file = spot.make_file()?;
+                self.contents(path, metadata.len(), &mut file)?;
+                spot.settle(&file, owner, &[])?;
+                file.set_times(times(metadata))
+            }
+            FileType::Symlink => {
+                let says = self.read(|system| system.read_link(bytes(path)))?;
+                let says = Path::new(OsStr::from_bytes(says.as_ref()));
+                spot.make_link(says, owner)
+            }
+            // Devices, pipes and sockets are made by whoever runs in a container.
+            _ => Ok(()),
         }
     }
-    found
+
+    /// Copies what a file holds; what is zero becomes a hole.
+    fn contents(&self, path: &Path, length: u64, to: &mut File) -> io::Result<()> {
+        let mut from = self.read(|system| system.open(bytes(path)))?;
+        let mut block = [0; BLOCK];
+        loop {
+            let read = from.read_bytes(&mut block).map_err(io::Error::other)?;
+            match &block[..read] {
+                [] => return to.set_len(length),
+                zeros if zeros.iter().all(|byte| *byte == 0) => {
+                    to.seek(SeekFrom::Current(read as i64))?;
+                }
+                bytes => to.write_all(bytes)?,
+            }
+        }
+    }
+
+    fn read<T>(&self, how: impl FnOnce(&Ext4) -> Result<T, Ext4Error>) -> io::Result<T> {
+        how(&self.system).map_err(io::Error::other)
+    }
+}
+
+/// Bytes that are read at a time: the library gives no more than a block of the file system.
+const BLOCK: usize = 4096;
+
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+fn owner(metadata: &Metadata) -> Owner {
+    Owner {
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        mode: u32::from(metadata.mode()) & 0o7777,
+    }
+}
+
+fn times(metadata: &Metadata) -> FileTimes {
+    let modified = metadata.modified();
+    let seconds = u64::try_from(modified.seconds()).unwrap_or(0);
+    let since = Duration::new(seconds, modified.nanoseconds());
+    FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + since)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::special_modes;
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::process::Command;
+
+    /// Names that would be words to a program that is told them.
+    #[test]
+    fn names_are_names_and_nothing_else() {
+        let world = tempfile::tempdir().unwrap();
+        let (tree, out) = (world.path().join("tree"), world.path().join("out"));
+        let outside = world.path().join("outside");
+        let told = format!("x\"\ndump /file {}\nls \"", outside.display());
+        let folder = tree.join(&told);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(tree.join("file"), "text").unwrap();
+        std::fs::write(folder.join("\nls -p \"..\u{1}\\"), "").unwrap();
+        std::fs::write(tree.join("holes"), vec![0; 10_000]).unwrap();
+        symlink("../../outside", tree.join("link")).unwrap();
+        let special = tree.join("special");
+        std::fs::write(&special, "program").unwrap();
+        std::fs::set_permissions(&special, PermissionsExt::from_mode(0o4755)).unwrap();
+
+        let disk = world.path().join("disk");
+        let made = Command::new("/usr/sbin/mke2fs")
+            .args(["-q", "-F", "-t", "ext4", "-d"])
+            .args([&tree, &disk])
+            .arg("16M")
+            .status();
+        if !made.is_ok_and(|made| made.success()) {
+            eprintln!("SKIPPED: mke2fs is not installed");
+            return;
+        }
+        unpack(&disk, &out).unwrap();
+
+        assert!(!outside.exists());
+        assert_eq!(std::fs::read(out.join("file")).unwrap(), b"text");
+        assert_eq!(std::fs::read(out.join("holes")).unwrap(), vec![0; 10_000]);
+        let again = out.join(&told);
+        assert_eq!(std::fs::read_dir(again).unwrap().count(), 1);
+        let link = std::fs::read_link(out.join("link")).unwrap();
+        assert_eq!(link, Path::new("../../outside"));
+        let (before, after) = (
+            special.metadata().unwrap(),
+            out.join("special").metadata().unwrap(),
+        );
+        assert_eq!(after.mode(), before.mode());
+        assert_eq!(after.uid(), before.uid());
+        assert_eq!(after.mtime(), before.mtime());
+    }
 
     #[test]
-    fn special_modes_are_read_from_a_listing() {
-        let listing = "debugfs: ls -p \"/\"\n/2/040755/0/0/.//\n/12/041777/0/0/tmp//\n/13/040755/0/0/usr//\n\
-                       debugfs: ls -p \"/usr/bin\"\n/20/104755/0/0/su/71912/\n/21/100755/0/0/ls/1/\n/22/127777/0/0/l/1/\n";
-        let found = special_modes(listing);
-        assert_eq!(
-            found,
-            [
-                ("/tmp".to_owned(), 0o1777),
-                ("/usr/bin/su".to_owned(), 0o4755)
-            ]
-        );
+    fn what_is_no_file_system_is_refused() {
+        let world = tempfile::tempdir().unwrap();
+        let disk = world.path().join("disk");
+        std::fs::write(&disk, vec![0; 1 << 20]).unwrap();
+        unpack(&disk, world.path()).unwrap_err();
     }
 }

@@ -17,7 +17,7 @@ const LONGEST: u64 = 1 << 20;
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
 /// An extended attribute: its name and its value.
-pub(super) type Attribute = (Vec<u8>, Vec<u8>);
+pub(crate) type Attribute = (Vec<u8>, Vec<u8>);
 
 /// What was said of an entry beforehand.
 #[derive(Debug, Default)]

@@ -24,17 +24,17 @@ use std::path::{Component, Path, PathBuf};
 const MAX_DEPTH: usize = 128;
 
 /// A folder that nothing leads out of.
-pub(super) struct Root(OwnedFd);
+pub(crate) struct Root(OwnedFd);
 
 /// A place in a root: a folder, held open, and a name in it.
-pub(super) struct Spot {
+pub(crate) struct Spot {
     folder: OwnedFd,
     name: OsString,
 }
 
 /// Who owns a file, and what they may do.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     pub uid: u32,
     pub gid: u32,
     pub mode: u32,
