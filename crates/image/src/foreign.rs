@@ -12,6 +12,9 @@ use std::time::Duration;
 /// Time between two looks at how far a download is.
 pub(crate) const LOOK: Duration = Duration::from_secs(2);
 
+/// The largest disk that an image may show: tables of overlays grow with that.
+const LARGEST: ByteSize = ByteSize::gib(16 << 10);
+
 /// How compressed files begin.
 const COMPRESSED: [(&[u8], &str); 4] = [
     (b"\x1f\x8b", "gzip"),
@@ -27,7 +30,8 @@ pub(crate) async fn copy_in(
     wanted: Option<Digest>,
     scratch: &Path,
 ) -> Result<(PathBuf, ImageFormat), ImageError> {
-    let format = format_of(path)?;
+    // What cannot be used is told before it is copied; what counts is the copy.
+    format_of(path)?;
     let copy = scratch.join("copy");
     let mut command = program("cp");
     command
@@ -38,6 +42,7 @@ pub(crate) async fn copy_in(
         .finish(&format!("Cannot copy {}", path.display()), &|_| {})
         .await?;
     check(&copy, &path.display().to_string(), wanted).await?;
+    let format = format_of(&copy)?;
     Ok((copy, format))
 }
 
@@ -50,6 +55,7 @@ pub(crate) async fn fetch(
     progress: Progress<'_>,
 ) -> Result<PathBuf, ImageError> {
     let part = store.download_path(&sha256.hex())?;
+    let _lock = store.lock(&format!("download-{}", sha256.hex())).await?;
     if !is_whole(&part, url, sha256).await {
         let fetched = download(store, url, &part, progress).await;
         // A part that is complete already makes curl fail: the checksum tells.
@@ -86,6 +92,10 @@ pub(crate) async fn download(
     command.args(["--connect-timeout", "30"]);
     command.args(["--speed-limit", "1", "--speed-time", "60"]);
     command.args(["--proto", "=http,https,file", "--continue-at", "-"]);
+    if url.starts_with("https:") {
+        // Whoever is on the way could answer in the place of what it leads to.
+        command.args(["--proto-redir", "=https"]);
+    }
     let heads = to.with_extension("heads");
     command.arg("--dump-header").arg(&heads);
     command.arg("--output").arg(to).arg("--").arg(url);
@@ -185,7 +195,14 @@ pub(crate) fn format_of(path: &Path) -> Result<ImageFormat, ImageError> {
             path.display()
         )));
     }
-    Ok(ImageFormat::Qcow2)
+    let size = ByteSize::bytes(number(&head, 24));
+    match size > LARGEST {
+        true => Err(ImageError::Unusable(format!(
+            "{} shows a disk of {size}: more than {LARGEST}",
+            path.display()
+        ))),
+        false => Ok(ImageFormat::Qcow2),
+    }
 }
 
 /// The size of the disk that a file shows.

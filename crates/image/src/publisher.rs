@@ -64,10 +64,10 @@ impl Store {
         wanted: [u8; 64],
         progress: Progress<'_>,
     ) -> Result<Digest, ImageError> {
-        let part = self.download_path(&hex(&wanted)[..64])?;
-        let _lock = self
-            .lock(&format!("download-{}", &hex(&wanted)[..12]))
-            .await?;
+        // Not to be taken for the part of a file that is known by its SHA-256.
+        let name = format!("sha512-{}", hex(&wanted));
+        let part = self.download_path(&name)?;
+        let _lock = self.lock(&format!("download-{name}")).await?;
         download(self, url, &part, progress).await?;
         progress("checking what was fetched".into());
         let (found, digest) = hash_both(&part).await?;

@@ -82,10 +82,15 @@ fn holds_ext4(disk: &Path) -> bool {
 
 /// Copies all files of an ext4 file system into a folder. Who is not root owns them all.
 fn unpack(disk: &Path, to: &Path) -> io::Result<()> {
-    let system = Ext4::load(Box::new(File::open(disk)?)).map_err(io::Error::other)?;
-    let copy = Copy {
+    let disk = File::open(disk)?;
+    let system = Ext4::load(Box::new(disk.try_clone()?)).map_err(io::Error::other)?;
+    // Of a file that has several names each gets a copy: a few names of a large one would fill
+    // any disk.
+    let left = disk.metadata()?.len().saturating_mul(2);
+    let mut copy = Copy {
         system,
         root: Root::open(to)?,
+        left,
     };
     let top = copy.system.metadata("/").map_err(io::Error::other)?;
     copy.below(Path::new("/"))?;
@@ -99,10 +104,12 @@ fn unpack(disk: &Path, to: &Path) -> io::Result<()> {
 struct Copy {
     system: Ext4,
     root: Root,
+    /// Bytes that may still be written.
+    left: u64,
 }
 
 impl Copy {
-    fn below(&self, folder: &Path) -> io::Result<()> {
+    fn below(&mut self, folder: &Path) -> io::Result<()> {
         for entry in self.read(|system| system.read_dir(bytes(folder)))? {
             let entry = entry.map_err(io::Error::other)?;
             let name = entry.file_name();
@@ -119,7 +126,7 @@ impl Copy {
         Ok(())
     }
 
-    fn one(&self, path: &Path, metadata: &Metadata) -> io::Result<()> {
+    fn one(&mut self, path: &Path, metadata: &Metadata) -> io::Result<()> {
         let Some(spot) = self.root.spot(path)? else {
             return Ok(());
         };
@@ -152,7 +159,7 @@ impl Copy {
     }
 
     /// Copies what a file holds; what is zero becomes a hole.
-    fn contents(&self, path: &Path, length: u64, to: &mut File) -> io::Result<()> {
+    fn contents(&mut self, path: &Path, length: u64, to: &mut File) -> io::Result<()> {
         let mut from = self.read(|system| system.open(bytes(path)))?;
         let mut block = [0; BLOCK];
         loop {
@@ -162,7 +169,11 @@ impl Copy {
                 zeros if zeros.iter().all(|byte| *byte == 0) => {
                     to.seek(SeekFrom::Current(read as i64))?;
                 }
-                bytes => to.write_all(bytes)?,
+                bytes => {
+                    let left = self.left.checked_sub(read as u64);
+                    self.left = left.ok_or(io::ErrorKind::FileTooLarge)?;
+                    to.write_all(bytes)?;
+                }
             }
         }
     }

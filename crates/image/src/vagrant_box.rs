@@ -7,7 +7,9 @@
 use crate::builder::{Progress, Streams, Work, program};
 use crate::{ImageError, ImageFormat, foreign};
 use flate2::read::MultiGzDecoder;
+use nestlab_model::ByteSize;
 use serde::Deserialize;
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -148,8 +150,15 @@ async fn from_vmdk(
     progress("converting the disk".into());
     let converted = scratch.join("converted");
     let mut command = program("qemu-img");
-    command.args(["convert", "-f", "vmdk", "-O", "qcow2"]);
-    command.arg(disk).arg(&converted);
+    // The disk may name another that it is a layer over, which would be any file of this machine
+    // or of another: it is told that it has none.
+    let source = json!({
+        "driver": "vmdk",
+        "backing": null,
+        "file": { "driver": "file", "filename": disk },
+    });
+    command.args(["convert", "-O", "qcow2"]);
+    command.arg(format!("json:{source}")).arg(&converted);
     let work = Work::start(command, "qemu-utils", Streams::None)?;
     work.finish("Cannot convert the disk of the box", progress)
         .await?;
@@ -163,12 +172,19 @@ fn check_vmdk(disk: &Path) -> Result<(), ImageError> {
     let mut head = [0; 20];
     let read = File::open(disk).and_then(|mut file| file.read_exact(&mut head));
     read.map_err(ImageError::io("read the disk of the box"))?;
-    let magic = head.starts_with(b"KDMV");
-    match magic && head[12..20] != [0; 8] {
-        true => Ok(()),
-        false => Err(ImageError::Unusable(
+    let (magic, sectors) = (head.starts_with(b"KDMV"), &head[12..20]);
+    let sectors = u64::from_le_bytes(sectors.try_into().expect("eight bytes"));
+    if !magic || sectors == 0 {
+        return Err(ImageError::Unusable(
             "The disk of the box is in several files: only boxes with one can be used".into(),
-        )),
+        ));
+    }
+    match sectors > LARGEST / 512 {
+        true => Err(ImageError::Unusable(format!(
+            "The disk of the box is larger than {}",
+            ByteSize::bytes(LARGEST)
+        ))),
+        false => Ok(()),
     }
 }
 

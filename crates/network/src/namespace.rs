@@ -143,8 +143,9 @@ fn find_keeper(command: &[OsString]) -> Option<ProcessId> {
     };
     proc::find_own(is_keeper).into_iter().find(|found| {
         // One that has not entered its namespaces yet is another's.
-        Namespaces::of_process(found.pid)
-            .is_ok_and(|namespaces| !namespaces.holds_network_of(std::process::id()))
+        let entered = Namespaces::of_process(found.pid)
+            .is_ok_and(|namespaces| !namespaces.holds_network_of(std::process::id()));
+        entered && proc::shares_our_pids(found.pid)
     })
 }
 

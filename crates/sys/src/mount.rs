@@ -47,16 +47,17 @@ pub fn tmpfs(target: &Path, size: u64) -> io::Result<()> {
     .map_err(io::Error::from)
 }
 
-/// Mounts a file system from a block device.
+/// Mounts a file system from a block device. Device nodes in it are of no use: a stranger may
+/// have made them.
 ///
 /// # Errors
 /// As mount(2).
 pub fn device(source: &Path, target: &Path, kind: &str, read_only: bool) -> io::Result<()> {
-    let flags = if read_only {
-        MsFlags::MS_RDONLY
-    } else {
-        MsFlags::empty()
+    let flags = match read_only {
+        true => MsFlags::MS_RDONLY,
+        false => MsFlags::empty(),
     };
+    let flags = flags | MsFlags::MS_NODEV;
     nix::mount::mount(Some(source), target, Some(kind), flags, NONE).map_err(io::Error::from)
 }
 
@@ -90,7 +91,7 @@ pub fn stage(target: &Path, size: u64) -> io::Result<()> {
 
 /// Mounts `lower` with what is changed of it kept in `upper`; `work` is an empty folder
 /// beside that. `as_user` is for whoever is root of a user namespace only: the overlay's
-/// own attributes are the user's then.
+/// own attributes are the user's then. Device nodes in it are of no use.
 ///
 /// # Errors
 /// As mount(2): in a user namespace Linux 5.11 is needed.
@@ -109,8 +110,14 @@ pub fn overlay(
         if as_user { ",userxattr" } else { "" },
     );
     let (name, kind) = (Some("overlay"), Some("overlay"));
-    nix::mount::mount(name, target, kind, MsFlags::empty(), Some(options.as_str()))
-        .map_err(io::Error::from)
+    nix::mount::mount(
+        name,
+        target,
+        kind,
+        MsFlags::MS_NODEV,
+        Some(options.as_str()),
+    )
+    .map_err(io::Error::from)
 }
 
 /// Makes a device node of a mode, which tells its kind too (inode(7)).

@@ -21,20 +21,23 @@ pub fn find(matches: impl Fn(&[String]) -> bool) -> Vec<ProcessId> {
         .collect()
 }
 
-/// The same, of processes that can be ours: of our user and in our PID namespace. What runs in a
-/// container is in neither, or has one of its own, whatever it calls itself.
+/// The same, of processes of our own user: root of a container of root is another.
 pub fn find_own(matches: impl Fn(&[String]) -> bool) -> Vec<ProcessId> {
     use std::os::unix::fs::MetadataExt;
+    let own = crate::users::own_uid();
+    let mut found = find(matches);
+    found.retain(|process| {
+        let owner = std::fs::metadata(format!("/proc/{}", process.pid));
+        owner.is_ok_and(|folder| folder.uid() == own)
+    });
+    found
+}
+
+/// Whether a process is in our PID namespace. What runs in a container never is, whatever it
+/// calls itself.
+pub fn shares_our_pids(pid: u32) -> bool {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let is_own = |process: &ProcessId| {
-        let folder = format!("/proc/{}", process.pid);
-        let owner = std::fs::metadata(folder).map(|folder| folder.uid());
-        owner.is_ok_and(|owner| owner == crate::users::own_uid())
-            && namespace("self").is_some_and(|own| {
-                namespace(&process.pid.to_string()).is_some_and(|its| its == own)
-            })
-    };
-    find(matches).into_iter().filter(is_own).collect()
+    namespace("self").is_some_and(|own| namespace(&pid.to_string()) == Some(own))
 }
 
 /// A process's arguments; `None` if it has ended or has none (a kernel thread).

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::error::{Code, Error};
 use nestlab_api::client::{ByteReader, Client};
 use nestlab_model::NodePath;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -214,7 +215,8 @@ async fn copy_out(
     };
     let what = format!("Cannot copy `{node}:{source}` to `{}`", target.display());
     let target = target.to_owned();
-    let unpacking = tokio::task::spawn_blocking(move || receive(reader, &target, content));
+    let name = Path::new(trimmed).file_name().map(ToOwned::to_owned);
+    let unpacking = tokio::task::spawn_blocking(move || receive(reader, name, &target, content));
     match unpacking.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(Error::caused(what, &error)),
@@ -222,7 +224,14 @@ async fn copy_out(
     }
 }
 
-fn receive(reader: ByteReader, target: &Path, content: bool) -> io::Result<()> {
+/// Takes what a guest sends. Of a file or folder that was asked for by a `name`, that is the name
+/// it gets here: the guest may send another.
+fn receive(
+    reader: ByteReader,
+    name: Option<OsString>,
+    target: &Path,
+    content: bool,
+) -> io::Result<()> {
     let into_folder = target.is_dir();
     let parent = if into_folder {
         target
@@ -244,12 +253,13 @@ fn receive(reader: ByteReader, target: &Path, content: bool) -> io::Result<()> {
         fs::create_dir_all(target)?;
         return merge(&entry.path(), target);
     }
-    let place = if into_folder {
-        target.join(entry.file_name())
-    } else {
-        target.to_owned()
-    };
-    merge(&entry.path(), &place)
+    match (into_folder, name) {
+        (false, _) => merge(&entry.path(), target),
+        (true, Some(name)) => merge(&entry.path(), &target.join(name)),
+        (true, None) => Err(io::Error::other(
+            "What has no name cannot be put into a folder: name a target that is not there yet",
+        )),
+    }
 }
 
 fn parent_of(path: &Path) -> &Path {
