@@ -61,6 +61,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
         "__keeper" => Some(keeper(rest)),
         nestlab_backend_oci::ROLE => Some(stage(rest)),
         nestlab_backend_docker::ROLE => Some(archive(rest)),
+        nestlab_image::ROLE => Some(within(rest)),
         "agent" => Some(agent(rest)),
         MEASURE => Some(measure(rest)),
         ANSWER => Some(answer(rest)),
@@ -122,6 +123,14 @@ fn stage(arguments: Vec<OsString>) -> ExitCode {
     match nestlab_backend_oci::run_stage(&file) {
         Ok(never) => match never {},
         Err(words) => failed("stage", &words),
+    }
+}
+
+/// Still single-threaded, for the same reason.
+fn within(arguments: Vec<OsString>) -> ExitCode {
+    match nestlab_image::run_within(&arguments) {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(words) => failed("command", &words),
     }
 }
 

@@ -183,10 +183,18 @@ fn an_image_is_made_over_another() {
          own:\n    recipe:\n      from: debian\n      \
          files: [{ content: mine, target: /srv/deep/file, mode: '0640' }]\n      commands:\n        \
          - cat /srv/deep/file >/srv/made; chown 33:34 /srv/made; test -e /proc/1/stat; echo >/dev/null\n        \
-         - grep -q . /etc/resolv.conf\n  \
+         - grep -q . /etc/resolv.conf\n        \
+         - test ! -e /proc/1/root/OUTSIDE\n        \
+         - '! mknod /srv/disk b 8 0 && ! mount -t tmpfs none /mnt && ! sh -c \"echo 1 >/proc/sys/kernel/sysrq\"'\n        \
+         - perl -e 'mkdir \"/srv/x\"; chroot \"/srv/x\" or die; chdir \"..\" for 1 .. 64; chroot \".\"; die \"out\" if -e \"/OUTSIDE\"; rmdir \"/srv/x\"'\n  \
          again: { recipe: { from: own, commands: ['chmod 4711 /srv/made', 'echo x >/srv/second'] } }\n\
          nodes:\n  box: { kind: container, image: again, memory: 64MiB }\n",
     );
+    // A file of this machine that none of the commands may see.
+    let file = lab.join("nestlab.yaml");
+    let outside = file.strip_prefix("/").unwrap().display().to_string();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("OUTSIDE", &outside)).unwrap();
     let look = "cat /srv/made /srv/second; stat -c %a:%u:%g /srv/made /srv/deep/file /usr/bin/su; ls /dev/shm";
     world.run(&lab, &["up"]).ok();
     assert_eq!(

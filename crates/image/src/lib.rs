@@ -27,6 +27,7 @@ mod tree;
 mod vagrant_box;
 mod workplace;
 
+pub use derived::{ROLE, run_within};
 pub use error::ImageError;
 pub use imported::imported;
 pub use kit::{Kit, KitSources, kit_qemu_command};

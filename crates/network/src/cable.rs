@@ -9,6 +9,9 @@ use nestlab_model::{Mac, Network, NetworkName, NodeName};
 use nestlab_sys::namespace::Namespaces;
 use std::net::IpAddr;
 
+/// How often an end that is in the way is removed.
+const REMOVALS: usize = 3;
+
 /// An interface that a container is to have.
 #[derive(Debug, Clone)]
 pub struct Cable<'a> {
@@ -52,18 +55,22 @@ impl LayerNetwork {
     }
 
     /// Makes both ends. An earlier one of the same node has mostly gone with the container
-    /// that it led to, so it is looked for only when it is in the way.
+    /// that it led to, so it is looked for only when it is in the way. The kernel may just be
+    /// removing it: it is gone then when we look, or when we remove it.
     async fn lay(&self, port: &str, batch: &str, action: &str) -> Result<(), NetworkError> {
-        let laid = program::ip_batch(self.namespaces(), batch, action).await;
-        let Err(error) = laid else {
-            return Ok(());
-        };
-        let old = self.interfaces().await?;
-        if !old.iter().any(|old| old.name == port) {
-            return Err(error);
+        let mut laid = program::ip_batch(self.namespaces(), batch, action).await;
+        for _ in 0..REMOVALS {
+            if laid.is_ok() {
+                break;
+            }
+            let old = self.interfaces().await?;
+            let batch = match old.iter().any(|old| old.name == port) {
+                true => format!("link del dev {port}\n{batch}"),
+                false => batch.to_owned(),
+            };
+            laid = program::ip_batch(self.namespaces(), &batch, action).await;
         }
-        let batch = format!("link del dev {port}\n{batch}");
-        program::ip_batch(self.namespaces(), &batch, action).await
+        laid
     }
 }
 

@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod bare;
 pub mod block;
 pub mod clock;
+pub mod confine;
 pub mod cow;
 pub mod detached;
 pub mod dir;
