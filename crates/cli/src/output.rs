@@ -1,6 +1,7 @@
 //! Standard output is data, standard error is conversation. A reader that goes
 //! away (`nestlab ls | head -1`) ends the program quietly.
 
+use crate::error::clean;
 use std::io::{self, Write};
 
 /// The exit code of a program that SIGPIPE ended, as shells give it.
@@ -33,8 +34,16 @@ pub fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// A table with aligned columns, for people.
+/// The longest cell of a table, in characters.
+const CELL: usize = 300;
+
+/// A table with aligned columns, for people. What a guest says in it is text and nothing else.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let cell = |cell: &String| clean(cell).chars().take(CELL).collect();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(cell).collect())
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -42,7 +51,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             line.push_str(&format!("{cell:width$}  "));

@@ -25,6 +25,7 @@ mod firmware;
 mod fork;
 mod gate;
 mod ground;
+mod hearsay;
 mod launch;
 mod link;
 mod lower;

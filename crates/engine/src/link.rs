@@ -1,13 +1,13 @@
 //! Keeps the link to a node's agent for as long as its machine runs.
 
-use crate::Fault;
 use crate::cell::NodeCell;
 use crate::engine::Engine;
 use crate::gate::Gate;
+use crate::{Fault, hearsay};
 use nestlab_api::client::Client;
 use nestlab_api::link::Link;
 use nestlab_backend::LinkAddress;
-use nestlab_model::{Event, EventKind, NodeState, Stage};
+use nestlab_model::{Event, NodePath, NodeState, Stage};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -91,8 +91,10 @@ pub(crate) fn maintain(
             if let Some(link) = link {
                 let client = Client::link(link.clone());
                 notice_boot(&engine, &cell, &client).await;
-                let forwarder =
-                    has_inside.then(|| tokio::spawn(forward(client.clone(), events.clone())));
+                let forwarder = has_inside.then(|| {
+                    let forwarded = forward(cell.path.clone(), client.clone(), events.clone());
+                    tokio::spawn(forwarded)
+                });
                 sender.send_replace(Some(client.clone()));
                 tokio::select! {
                     () = link.closed() => {}
@@ -197,14 +199,13 @@ async fn connect(address: &LinkAddress, gate: &Gate) -> Option<Link> {
 
 /// Passes the events of the level below on. They carry paths from the host, so
 /// nothing is added.
-async fn forward(client: Client, events: broadcast::Sender<Event>) {
+async fn forward(path: NodePath, client: Client, events: broadcast::Sender<Event>) {
     let Ok(mut stream) = client.events().await else {
         return;
     };
     while let Some(event) = stream.next().await {
-        if let EventKind::Warning { message } = &event.kind {
-            tracing::warn!(path = %event.path, "{message}");
+        if let Some(event) = hearsay::event(&path, event) {
+            let _ = events.send(event);
         }
-        let _ = events.send(event);
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn send(
             .map(|(name, image)| (name.clone(), below(image, node.kind)))
             .collect(),
         kit: Some(engine.kit(&|_| {}).await?.serial),
-        chain: format!("{} > {accelerator} {}", engine.chain().await, node.nested),
+        chain: chain(engine, node, accelerator).await,
         proved: engine.proved(),
         templates: upper.templates,
         authorized_keys: upper.authorized_keys.clone(),
@@ -65,6 +65,11 @@ pub(crate) async fn send(
         .put_layer(&spec)
         .await
         .map_err(|error| Fault::caused(format!("Cannot hand `{path}` its inside"), &error))
+}
+
+/// What the next level runs on.
+pub(crate) async fn chain(engine: &Engine, node: &Node, accelerator: Accelerator) -> String {
+    format!("{} > {accelerator} {}", engine.chain().await, node.nested)
 }
 
 /// An image as the next level finds it. A qcow2 image of a machine is opened by our VMM,

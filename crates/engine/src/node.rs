@@ -482,7 +482,8 @@ impl Rise<'_> {
             Fault::caused(format!("Cannot bring up the inside of `{path}`"), &error)
         })?;
         if let Ok(report) = agent.layer().await {
-            self.engine.learn(&report.proved);
+            let chain = lower::chain(self.engine, self.node, accelerator).await;
+            self.engine.learn_from(&chain, &report.proved);
         }
         if outcome.ok {
             return Ok(());

@@ -3,12 +3,12 @@
 //! The VMM is the one who knows whether a machine stands still, so nothing of it
 //! is written down: whoever takes hold of a machine asks.
 
-use crate::Fault;
 use crate::carry::to_the_end;
 use crate::cell::{Live, NodeCell, Standstill};
 use crate::engine::Engine;
 use crate::resume::state_of;
-use nestlab_api::client::Client;
+use crate::{Fault, hearsay};
+use nestlab_api::client::{ApiError, Client};
 use nestlab_api::message::{Outcome, PauseRequest, UpRequest};
 use nestlab_backend::BackendError;
 use nestlab_model::{LayerStatus, NodePath, NodeState, Stage};
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// How long an agent may take to answer once its machine goes on.
 const WAKING: Duration = Duration::from_secs(60);
+
+/// How long a level may take to pause or wake all that stands in it.
+const ANSWER: Duration = Duration::from_secs(300);
 
 /// How long what is inside a node waits for somebody who freezes the node, in
 /// seconds of the node's own time: that stands still as well, once it is frozen.
@@ -265,9 +268,9 @@ impl Engine {
             lease_seconds: Some(LEASE),
             leased: false,
         };
-        let paused = agent.pause(&request).await;
+        let paused = answer(agent.pause(&request)).await;
         let outcome = paused.map_err(|error| cannot("pause the inside of", cell, &error))?;
-        Ok(Some(outcome.status))
+        Ok(Some(hearsay::status(&cell.path, outcome.status)))
     }
 
     /// Has the virtual CPUs of a paused node go on, and does no more: of a layer, they
@@ -309,7 +312,7 @@ impl Engine {
             Ok(_) => state_of(cell, cell.record().is_some_and(|record| record.ready)),
             Err(fault) => fault.clone().at(Stage::Configure),
         });
-        woken.map(|inside| stood + inside)
+        woken.map(|inside| stood.saturating_add(inside))
     }
 
     /// Of a node that runs, something inside may be paused all the same.
@@ -360,7 +363,8 @@ impl Engine {
             paths,
             ..PauseRequest::default()
         };
-        let paused = self.agent(&cell.name)?.pause(&request).await;
+        let agent = self.agent(&cell.name)?;
+        let paused = answer(agent.pause(&request)).await;
         paused
             .map(drop)
             .map_err(|error| cannot("pause inside", cell, &error))
@@ -375,9 +379,10 @@ impl Engine {
             paths,
             ..PauseRequest::default()
         };
-        let resumed = self.agent(&cell.name)?.resume(&request).await;
+        let agent = self.agent(&cell.name)?;
+        let resumed = answer(agent.resume(&request)).await;
         resumed
-            .map(|outcome| stood(&outcome))
+            .map(|outcome| hearsay::standstill(&outcome))
             .map_err(|error| cannot("resume inside", cell, &error))
     }
 }
@@ -395,15 +400,24 @@ async fn resume_inside(cell: &NodeCell, agent: &Client, whom: Whom) -> Result<Du
         leased: whom == Whom::Leased,
         ..PauseRequest::default()
     };
-    let resumed = agent.resume(&request).await;
+    let resumed = answer(agent.resume(&request)).await;
     resumed
-        .map(|outcome| stood(&outcome))
+        .map(|outcome| hearsay::standstill(&outcome))
         .map_err(|error| cannot("resume the inside of", cell, &error))
 }
 
-/// What a level tells of its standstill. It may be hostile: any number is possible.
-fn stood(outcome: &Outcome) -> Duration {
-    Duration::try_from_secs_f64(outcome.standstill_seconds).unwrap_or_default()
+/// What a level answers, if it does so in time: the node's lock is held until then.
+pub(crate) async fn answer<T>(
+    asked: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let answered = tokio::time::timeout(ANSWER, asked).await;
+    answered.unwrap_or_else(|_| {
+        Err(ApiError::Timeout {
+            peer: "Its agent".into(),
+            action: "what it was asked".into(),
+            after: ANSWER,
+        })
+    })
 }
 
 /// Whether a node stands still and is to go on.

@@ -4,6 +4,7 @@
 use crate::carry::to_the_end;
 use crate::cell::NodeCell;
 use crate::engine::Engine;
+use crate::pause::answer;
 use crate::{Fault, disks};
 use nestlab_api::client::Client;
 use nestlab_api::message::{Growth, NewSize, ResizeRequest, Resized};
@@ -60,7 +61,7 @@ async fn enlarge(cell: &NodeCell, disk: &str, size: NewSize) -> Result<Resized, 
 
 /// Has a node use all of a disk.
 pub(crate) async fn grow(agent: &Client, disk: &str, bytes: ByteSize) -> Result<Growth, Fault> {
-    let grown = agent.grow(disk, bytes).await;
+    let grown = answer(agent.grow(disk, bytes)).await;
     grown.map_err(|error| Fault::caused("The node does not use the new room", &error))
 }
 

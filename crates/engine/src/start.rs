@@ -181,7 +181,8 @@ impl Rise<'_> {
         let cannot = |error| Fault::caused(format!("Cannot boot the inside of `{path}`"), &error);
         let outcome = agent.up(&request).await.map_err(cannot)?;
         if let Ok(report) = agent.layer().await {
-            self.engine.learn(&report.proved);
+            let chain = lower::chain(self.engine, &node, accelerator).await;
+            self.engine.learn_from(&chain, &report.proved);
         }
         match outcome.ok {
             true => Ok(()),

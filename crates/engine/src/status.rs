@@ -2,6 +2,7 @@
 
 use crate::cell::NodeCell;
 use crate::engine::Engine;
+use crate::hearsay;
 use futures::future::join_all;
 use nestlab_api::message::LayerReport;
 use nestlab_model::{LayerStatus, Node, NodeState, NodeStatus};
@@ -82,7 +83,7 @@ impl Engine {
             .await
             .ok()?
             .ok()?;
-        Some(report.status)
+        Some(hearsay::status(&cell.path, report.status))
     }
 
     /// Whether nothing of this layer runs or is worked on.

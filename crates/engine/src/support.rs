@@ -2,7 +2,7 @@
 //! per chain of levels.
 
 use crate::engine::Engine;
-use crate::{Fault, KitParts};
+use crate::{Fault, KitParts, hearsay};
 use nestlab_backend::{Backend, BootSpec, Support};
 use nestlab_model::{Accelerator, AcceleratorChoice, Node, NodeKind};
 use serde::Serialize;
@@ -124,6 +124,15 @@ impl Engine {
         {
             tracing::warn!(%error, "cannot keep what was proved");
         }
+    }
+
+    /// The same of what a level inside has proved: it changes nothing that is known, and tells
+    /// of nothing but itself.
+    pub(crate) fn learn_from(&self, chain: &str, told: &BTreeMap<String, serde_json::Value>) {
+        let known = self.proved();
+        let mut facts = hearsay::facts(chain, told);
+        facts.retain(|name, _| !known.contains_key(name));
+        self.learn(&facts);
     }
 
     /// Reads what earlier labs proved.

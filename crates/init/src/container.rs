@@ -107,6 +107,13 @@ fn start_console() -> io::Result<()> {
     match unsafe { fork() }? {
         ForkResult::Child => {
             drop(ours);
+            // What it was started with is a file outside, which nobody here is to fill.
+            let null = File::options().read(true).write(true).open("/dev/null")?;
+            for number in 0..3 {
+                // SAFETY: dup2 takes two numbers; the first belongs to an open file, and
+                // nobody here holds the standard streams.
+                unsafe { libc::dup2(null.as_raw_fd(), number) };
+            }
             // SAFETY: it was given to us, and nobody here holds it.
             let listener = unsafe { UnixListener::from_raw_fd(CONSOLE) };
             let _ = serve(&listener, words);

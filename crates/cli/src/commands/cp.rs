@@ -248,6 +248,12 @@ fn receive(
             "The archive does not hold exactly one file or folder",
         ));
     };
+    if entry.file_type()?.is_symlink() {
+        // Put here, it would lead the next copy to wherever the guest says.
+        return Err(io::Error::other(
+            "It is a symbolic link: copy what it leads to, or the folder that it is in",
+        ));
+    }
     let is_folder = entry.file_type()?.is_dir();
     if is_folder && content {
         fs::create_dir_all(target)?;

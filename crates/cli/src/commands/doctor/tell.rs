@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::context::Context;
+use crate::error::clean;
 use crate::output;
 use nestlab_model::NodePath;
 use nestlab_model::doctor::{Verdict, first_broken_link, worst};
@@ -48,7 +49,8 @@ pub fn tell(context: &Context, findings: &[Finding]) {
     output::data(&output::table(&rows));
     for Finding { path, check } in findings {
         if let (Verdict::Degraded | Verdict::Broken, Some(mend)) = (check.verdict, &check.mend) {
-            output::data(&format!("\n{}, {}: {mend}\n", level_name(path), check.id));
+            let line = format!("{}, {}: {mend}", level_name(path), check.id);
+            output::data(&format!("\n{}\n", clean(&line)));
         }
     }
 }
@@ -59,7 +61,7 @@ pub fn sentence(Finding { path, check }: &Finding) -> String {
     if !check.means.is_empty() {
         text.push_str(&format!("; {}", check.means));
     }
-    text + "."
+    clean(&text) + "."
 }
 
 pub fn level_name(path: &NodePath) -> String {
