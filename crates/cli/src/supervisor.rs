@@ -7,6 +7,7 @@
 use crate::error::{Code, Error};
 use crate::place::{Place, Record};
 use nestlab_api::client::Client;
+use nestlab_api::message::LayerReport;
 use nestlab_sys::process::{ProcessId, Signal};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -70,9 +71,14 @@ pub async fn is_running(place: &Place, record: &Record) -> bool {
     answers(&place.client(record)).await
 }
 
+/// The keeper of a lab, taken hold of while it is known to be that: later its number may be
+/// another's.
+pub fn keeper(report: &LayerReport) -> Option<ProcessId> {
+    report.keeper.and_then(|pid| ProcessId::of(pid).ok())
+}
+
 /// Ends the supervisor of a lab that is gone, with its keeper.
-pub async fn end(client: &Client, keeper: Option<u32>) -> Result<(), Error> {
-    let keeper = keeper.and_then(|pid| ProcessId::of(pid).ok());
+pub async fn end(client: &Client, keeper: Option<ProcessId>) -> Result<(), Error> {
     // It may have left by itself already.
     if let Ok(Ok(version)) = timeout(Duration::from_secs(2), client.version()).await {
         stop(ProcessId::of(version.pid).ok()).await;

@@ -46,6 +46,7 @@ async fn destroy(
         Err(error) => return Err(error),
     };
     let report = client.layer().await?;
+    let keeper = supervisor::keeper(&report);
     for path in &args.paths {
         super::check_path(&report.status, path)?;
     }
@@ -73,7 +74,7 @@ async fn destroy(
         ));
     }
     if whole {
-        supervisor::end(&client, report.keeper).await?;
+        supervisor::end(&client, keeper).await?;
         clear(place, record).await?;
     }
     machine::action(context, "destroy", "end", &meant);

@@ -187,7 +187,7 @@ async fn try_out(
 async fn remove(place: &Place) -> Result<(), Error> {
     let record = place.known()?;
     let client = supervisor::ensure_running(place, record).await?;
-    let keeper = client.layer().await?.keeper;
+    let keeper = supervisor::keeper(&client.layer().await?);
     let request = StopRequest {
         force: true,
         ..StopRequest::default()
