@@ -6,6 +6,7 @@
 //! says, because building them takes minutes.
 
 mod container_engine;
+mod greeter;
 mod host;
 mod publisher;
 mod registry;
@@ -17,10 +18,11 @@ mod story;
 mod world;
 
 pub use container_engine::{ContainerEngine, Kind as EngineKind};
+pub use greeter::{GREET, ask};
 pub use host::HostSnapshot;
 pub use publisher::Publisher;
 pub use registry::Registry;
-pub use run::{Done, Running};
+pub use run::{Done, Running, output_of};
 pub use saved::save_image;
 pub use ssh::UserKey;
 pub use stock::stock_image;

@@ -139,3 +139,12 @@ impl Drop for Running {
         }
     }
 }
+
+/// What a program of this machine prints, which must succeed.
+#[track_caller]
+pub fn output_of(command: &mut std::process::Command) -> String {
+    let output = command.output().expect("it is installed");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {words}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

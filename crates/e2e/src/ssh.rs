@@ -1,6 +1,7 @@
 //! Plain OpenSSH, as the user of a cloud image.
 
 use crate::World;
+use crate::run::output_of;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -15,7 +16,7 @@ impl UserKey {
         let key = keys.join("id_ed25519");
         let mut make = Command::new("ssh-keygen");
         make.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key);
-        run(&mut make);
+        output_of(&mut make);
         Self(key)
     }
 
@@ -29,14 +30,6 @@ impl UserKey {
             .arg("-i")
             .arg(&self.0)
             .args(["debian@127.0.0.1", command]);
-        run(&mut ssh)
+        output_of(&mut ssh)
     }
-}
-
-#[track_caller]
-fn run(command: &mut Command) -> String {
-    let output = command.output().expect("OpenSSH is installed");
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {words}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

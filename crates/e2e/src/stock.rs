@@ -14,6 +14,7 @@
 //! wants a block device, and so root.
 
 use crate::World;
+use crate::run::output_of;
 use gptman::{GPT, GPTPartitionEntry};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -99,9 +100,11 @@ pub fn stock_image(world: &World) -> PathBuf {
         let disk = world.path().join("stock.raw");
         assemble(&root, &disk, world.path());
         let new = image.with_extension("new");
-        run(Command::new("qemu-img")
-            .args(["convert", "-c", "-O", "qcow2"])
-            .args([&disk, &new]));
+        output_of(
+            Command::new("qemu-img")
+                .args(["convert", "-c", "-O", "qcow2"])
+                .args([&disk, &new]),
+        );
         std::fs::remove_file(disk).unwrap();
         std::fs::rename(new, &image).unwrap();
     }
@@ -111,23 +114,29 @@ pub fn stock_image(world: &World) -> PathBuf {
 fn assemble(root: &Path, disk: &Path, scratch: &Path) {
     let bytes = std::fs::metadata(root).unwrap().len();
     let converted = scratch.join("root.btrfs");
-    run(Command::new("cp")
-        .arg("--sparse=always")
-        .args([root, &converted]));
-    run(Command::new("btrfs-convert")
-        .args(["--no-progress"])
-        .arg(&converted));
-    run(Command::new("dd")
-        .args(["bs=1M", "seek=8", "conv=sparse,notrunc", "status=none"])
-        .arg(format!("if={}", converted.display()))
-        .arg(format!("of={}", disk.display())));
+    output_of(
+        Command::new("cp")
+            .arg("--sparse=always")
+            .args([root, &converted]),
+    );
+    output_of(
+        Command::new("btrfs-convert")
+            .args(["--no-progress"])
+            .arg(&converted),
+    );
+    output_of(
+        Command::new("dd")
+            .args(["bs=1M", "seek=8", "conv=sparse,notrunc", "status=none"])
+            .arg(format!("if={}", converted.display()))
+            .arg(format!("of={}", disk.display())),
+    );
     std::fs::remove_file(converted).unwrap();
     let mut file = File::options().read(true).write(true).open(disk).unwrap();
     file.set_len(ROOT + bytes + MEBIBYTE).unwrap();
     let part = |name: &str| {
         let to = scratch.join(name);
         let dump = format!("dump /boot/loader/{name} {}", to.display());
-        run(Command::new("debugfs").args(["-R", &dump]).arg(root));
+        output_of(Command::new("debugfs").args(["-R", &dump]).arg(root));
         std::fs::read(to).unwrap()
     };
     let mut table = GPT::new_from(&mut file, SECTOR, [1; 16]).unwrap();
@@ -174,10 +183,4 @@ fn loader(mut image: Vec<u8>) -> Vec<u8> {
     image[0x1fc..0x1fe].copy_from_slice(&(others as u16).to_le_bytes());
     image[0x1fe..0x200].copy_from_slice(&0x820_u16.to_le_bytes());
     image
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {words}");
 }

@@ -2,7 +2,7 @@
 //! they are. One is made here, since none can be fetched.
 
 use gptman::{GPT, GPTPartitionEntry};
-use nestlab_e2e::{UserKey, World, nested_story};
+use nestlab_e2e::{UserKey, World, nested_story, output_of};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,10 +36,12 @@ fn publish(world: &World, folder: &Path) -> PathBuf {
     let system = PathBuf::from(made.next().unwrap()["file"].as_str().unwrap());
     let disk = folder.join("cloud.raw");
     let bytes = std::fs::metadata(&system).unwrap().len();
-    run(Command::new("dd")
-        .args(["bs=1M", "seek=1", "conv=sparse,notrunc", "status=none"])
-        .arg(format!("if={}", system.display()))
-        .arg(format!("of={}", disk.display())));
+    output_of(
+        Command::new("dd")
+            .args(["bs=1M", "seek=1", "conv=sparse,notrunc", "status=none"])
+            .arg(format!("if={}", system.display()))
+            .arg(format!("of={}", disk.display())),
+    );
     let mut file = File::options().read(true).write(true).open(&disk).unwrap();
     file.set_len(bytes + 2 * MEBIBYTE).unwrap();
     let mut table = GPT::new_from(&mut file, SECTOR, [1; 16]).unwrap();
@@ -54,18 +56,13 @@ fn publish(world: &World, folder: &Path) -> PathBuf {
     table.write_into(&mut file).unwrap();
     GPT::write_protective_mbr_into(&mut file, SECTOR).unwrap();
     let image = folder.join("cloud.qcow2");
-    run(Command::new("qemu-img")
-        .args(["convert", "-c", "-O", "qcow2"])
-        .args([&disk, &image]));
+    output_of(
+        Command::new("qemu-img")
+            .args(["convert", "-c", "-O", "qcow2"])
+            .args([&disk, &image]),
+    );
     std::fs::remove_file(disk).unwrap();
     image
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {words}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 #[test]

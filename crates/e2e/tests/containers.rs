@@ -1,6 +1,6 @@
 //! Containers: on this machine, with a machine inside, and inside a machine.
 
-use nestlab_e2e::{World, is_root, nested_story, save_image, skip};
+use nestlab_e2e::{GREET, World, ask, is_root, nested_story, save_image, skip};
 use std::io::Read;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -27,15 +27,6 @@ fn pair(world: &World) -> PathBuf {
     std::fs::write(lab.join("shared/file"), "ours").unwrap();
     lab
 }
-
-/// A server that greets whoever connects, and ends.
-const GREET: &str = "perl -MIO::Socket::INET -e '\
-    $s = IO::Socket::INET->new(LocalPort => 80, Listen => 1, ReuseAddr => 1) or die; \
-    while ($c = $s->accept) { print $c `hostname`; close $c }' </dev/null >/dev/null 2>&1 &";
-
-/// Asks it.
-const ASK: &str = "perl -MIO::Socket::INET -e '\
-    for (1..50) { $s = IO::Socket::INET->new(\"one:80\") and last; select undef, undef, undef, .1 } print <$s>'";
 
 /// What it says at a port of this machine.
 fn greeting(port: u16) -> String {
@@ -69,7 +60,7 @@ fn containers_come_up_talk_and_go() {
 
     // The network between them, and from here.
     world.inside(&lab, "one", GREET);
-    assert_eq!(world.inside(&lab, "two", ASK), "one");
+    assert_eq!(world.inside(&lab, "two", &ask("one")), "one");
     assert_eq!(greeting(28081), "one\n");
 
     // Volumes, one of them only to be read.
@@ -288,7 +279,7 @@ fn what_is_killed_is_had_again() {
     world.run(&lab, &["up"]).ok();
     assert_eq!(world.inside(&lab, "one", "cat /root/kept"), "mine");
     world.inside(&lab, "one", GREET);
-    assert_eq!(world.inside(&lab, "two", ASK), "one");
+    assert_eq!(world.inside(&lab, "two", &ask("one")), "one");
 
     // Everything.
     world.lose_power();

@@ -1,7 +1,7 @@
 //! Containers by the engine of this machine: Docker Engine, Podman, or none. In a machine that
 //! has one they are in the story of the playground.
 
-use nestlab_e2e::{ContainerEngine, EngineKind, World, is_root, skip};
+use nestlab_e2e::{ContainerEngine, EngineKind, GREET, World, ask, is_root, skip};
 use std::time::Duration;
 
 #[test]
@@ -54,7 +54,7 @@ fn runs_nodes(engine: &ContainerEngine) {
     assert_eq!(world.node(&lab, "box")["backend"], "docker");
     assert_eq!(engine.tells(&["ps", "--quiet"]).lines().count(), 1);
     world.inside(&lab, "box", GREET);
-    assert_eq!(world.inside(&lab, "side", ASK), "box");
+    assert_eq!(world.inside(&lab, "side", &ask("box")), "box");
     world.inside(&lab, "box", "echo mine >/root/kept; echo shared >/srv/file");
     let shared = std::fs::read_to_string(lab.join("shared/file"));
     assert_eq!(shared.unwrap(), "shared\n");
@@ -94,11 +94,3 @@ fn runs_nodes(engine: &ContainerEngine) {
     assert_eq!(engine.tells(&["images", "--all", "--quiet"]), "");
     world.is_empty();
 }
-
-/// A server that tells its name to whoever connects.
-const GREET: &str = "perl -MIO::Socket::INET -e '\
-    $s = IO::Socket::INET->new(LocalPort => 80, Listen => 1, ReuseAddr => 1) or die; \
-    while ($c = $s->accept) { print $c `hostname`; close $c }' </dev/null >/dev/null 2>&1 &";
-
-const ASK: &str = "perl -MIO::Socket::INET -e '\
-    for (1..50) { $s = IO::Socket::INET->new(\"box:80\") and last; select undef, undef, undef, .1 } print <$s>'";

@@ -2,7 +2,7 @@
 //! firmware with its own boot loader and kernel, told by cloud-init who it is, reached by
 //! plain OpenSSH.
 
-use nestlab_e2e::{Publisher, UserKey, World, nested_story, skip, stock_image};
+use nestlab_e2e::{Publisher, UserKey, World, nested_story, output_of, skip, stock_image};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,22 +30,17 @@ nodes:
 
 const UEFI: &str = "  uefi: { image: cloud, firmware: uefi, memory: 768MiB }\n";
 
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {words}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
 /// Publishes the image beside its checksums.
 fn publish(world: &World) -> PathBuf {
     let folder = world.path().join("published");
     std::fs::create_dir_all(&folder).unwrap();
     let image = folder.join("cloud.qcow2");
     std::os::unix::fs::symlink(stock_image(world), image).unwrap();
-    let sums = run(Command::new("sha256sum")
-        .current_dir(&folder)
-        .arg("cloud.qcow2"));
+    let sums = output_of(
+        Command::new("sha256sum")
+            .current_dir(&folder)
+            .arg("cloud.qcow2"),
+    );
     std::fs::write(folder.join("sha256sums"), format!("{sums}\n")).unwrap();
     folder
 }

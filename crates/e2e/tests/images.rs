@@ -1,6 +1,6 @@
 //! Images that come from elsewhere: publishers, boxes, files carried by hand.
 
-use nestlab_e2e::{Publisher, World, skip};
+use nestlab_e2e::{Publisher, World, output_of, skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,19 +14,12 @@ fn disk(seed: u8) -> Vec<u8> {
     (0..3 << 20).map(|_| next()).collect()
 }
 
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {words}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 /// Publishes a disk, with its checksums as a tool of this machine writes them.
 fn publish(folder: &Path, bytes: &[u8]) {
     std::fs::write(folder.join("cloud.img"), bytes).unwrap();
     for (tool, list) in [("sha256sum", "sha256sums"), ("sha512sum", "sha512sums")] {
-        let sums = run(Command::new(tool).current_dir(folder).arg("cloud.img"));
-        std::fs::write(folder.join(list), &sums).unwrap();
+        let sums = output_of(Command::new(tool).current_dir(folder).arg("cloud.img"));
+        std::fs::write(folder.join(list), format!("{sums}\n")).unwrap();
         // Some publish a file of it for every image, with nothing but the digest.
         let bare = sums.split(' ').next().unwrap();
         std::fs::write(folder.join(format!("cloud.img.{tool}")), bare).unwrap();
@@ -282,21 +275,25 @@ fn a_box_of_vagrants_comes_up() {
     ] {
         let folder = world.path().join(provider);
         std::fs::create_dir(&folder).unwrap();
-        run(Command::new("qemu-img")
-            .arg("convert")
-            .args(format)
-            .arg(&system)
-            .arg(folder.join(disk)));
+        output_of(
+            Command::new("qemu-img")
+                .arg("convert")
+                .args(format)
+                .arg(&system)
+                .arg(folder.join(disk)),
+        );
         let metadata = format!("{{\"provider\": \"{provider}\"}}");
         std::fs::write(folder.join("metadata.json"), metadata).unwrap();
         let name = format!("{provider}-e2e");
         let packed = world.path().join(format!("{name}.box"));
-        run(Command::new("tar")
-            .arg("-czf")
-            .arg(&packed)
-            .arg("-C")
-            .arg(&folder)
-            .arg("."));
+        output_of(
+            Command::new("tar")
+                .arg("-czf")
+                .arg(&packed)
+                .arg("-C")
+                .arg(&folder)
+                .arg("."),
+        );
         world
             .run(&lab, &["image", "import", packed.to_str().unwrap()])
             .ok();

@@ -1,7 +1,7 @@
 //! The second reference world: a machine told by cloud-init and reached by plain ssh, with
 //! Docker Engine and libvirt, a container in it, and a machine in that.
 
-use nestlab_e2e::{UserKey, World, nested_story, save_image};
+use nestlab_e2e::{GREET, UserKey, World, ask, nested_story, save_image};
 use std::path::{Path, PathBuf};
 
 /// Where the machine's ssh server is reached: 2222 may be somebody's.
@@ -42,14 +42,6 @@ fn archive(world: &World) -> PathBuf {
     world.run(&lab, &["destroy", "--yes"]).ok();
     image
 }
-
-/// A server that tells its name to whoever connects.
-const GREET: &str = "perl -MIO::Socket::INET -e '\
-    $s = IO::Socket::INET->new(LocalPort => 80, Listen => 1, ReuseAddr => 1) or die; \
-    while ($c = $s->accept) { print $c `hostname`; close $c }' </dev/null >/dev/null 2>&1 &";
-
-const ASK: &str = "perl -MIO::Socket::INET -e '\
-    for (1..50) { $s = IO::Socket::INET->new(\"app-1:80\") and last; select undef, undef, undef, .1 } print <$s>'";
 
 fn the_playground(world: &World) {
     let key = UserKey::new(world);
@@ -120,7 +112,7 @@ fn engines_container(world: &World, lab: &Path) {
     let fill = "head -c 200000000 /dev/zero | tail -c 150000000 | wc -c";
     assert_eq!(world.inside(lab, "vm/app-1", fill), "0");
     world.inside(lab, "vm/app-1", GREET);
-    assert_eq!(world.inside(lab, "vm/playground", ASK), "app-1");
+    assert_eq!(world.inside(lab, "vm/playground", &ask("app-1")), "app-1");
     let own = format!("docker run --rm --network none {image} cat /root/mark");
     assert_eq!(world.inside(lab, "vm", &own), "carried");
     world.run(lab, &["pause", "vm/app-1"]).ok();
