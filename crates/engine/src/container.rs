@@ -217,23 +217,19 @@ impl NodeCell {
 /// What a container is granted beside the usual, with what the containers inside it are: none of
 /// them could have what is not had around it.
 fn capabilities(node: &Node) -> BTreeSet<String> {
-    let containers = node.inside.nodes.iter();
-    let containers = containers.filter(|child| child.kind == NodeKind::Container);
     let own = node.container.cap_add.iter().cloned();
-    own.chain(containers.flat_map(capabilities)).collect()
+    let inside = node.inside.containers().flat_map(capabilities);
+    own.chain(inside).collect()
 }
 
 /// The images of the containers of a layer, and of those that stand in these.
 fn containers_images(layer: &Layer) -> BTreeSet<ImageName> {
-    let all = layer.nodes.iter();
-    let containers = all.filter(|node| node.kind == NodeKind::Container);
-    containers
-        .flat_map(|node| {
-            let mut images = containers_images(&node.inside);
-            images.insert(node.image.clone());
-            images
-        })
-        .collect()
+    let mut images = BTreeSet::new();
+    for node in layer.containers() {
+        images.insert(node.image.clone());
+        images.extend(containers_images(&node.inside));
+    }
+    images
 }
 
 /// Gives another folder what the container of a node has written, if the node is one. It

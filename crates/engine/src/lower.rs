@@ -67,8 +67,16 @@ pub(crate) async fn send(
         .map_err(|error| Fault::caused(format!("Cannot hand `{path}` its inside"), &error))
 }
 
+/// Takes over what a node has proved of itself and of what stands inside it.
+pub(crate) async fn learn(engine: &Engine, agent: &Client, node: &Node, accelerator: Accelerator) {
+    if let Ok(report) = agent.layer().await {
+        let chain = chain(engine, node, accelerator).await;
+        engine.learn_from(&chain, &report.proved);
+    }
+}
+
 /// What the next level runs on.
-pub(crate) async fn chain(engine: &Engine, node: &Node, accelerator: Accelerator) -> String {
+async fn chain(engine: &Engine, node: &Node, accelerator: Accelerator) -> String {
     format!("{} > {accelerator} {}", engine.chain().await, node.nested)
 }
 

@@ -481,10 +481,7 @@ impl Rise<'_> {
         let outcome = agent.up(&self.request).await.map_err(|error| {
             Fault::caused(format!("Cannot bring up the inside of `{path}`"), &error)
         })?;
-        if let Ok(report) = agent.layer().await {
-            let chain = lower::chain(self.engine, self.node, accelerator).await;
-            self.engine.learn_from(&chain, &report.proved);
-        }
+        lower::learn(self.engine, agent, self.node, accelerator).await;
         if outcome.ok {
             return Ok(());
         }

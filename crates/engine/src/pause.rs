@@ -220,10 +220,10 @@ impl Engine {
         if why == Why::Frozen {
             live.be_quiet().await;
         }
-        let standstill = Standstill::new(why == Why::Asked { leased: true });
+        let leased = why == Why::Asked { leased: true };
+        let standstill = Standstill::new(leased);
         if let Err(error) = live.machine.pause().await {
             // A container without a control group of its own stands still with what is around it.
-            let leased = why == Why::Asked { leased: true };
             if leased && matches!(error, BackendError::Unsupported { .. }) {
                 return Ok(false);
             }

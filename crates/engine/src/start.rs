@@ -180,10 +180,7 @@ impl Rise<'_> {
         };
         let cannot = |error| Fault::caused(format!("Cannot boot the inside of `{path}`"), &error);
         let outcome = agent.up(&request).await.map_err(cannot)?;
-        if let Ok(report) = agent.layer().await {
-            let chain = lower::chain(self.engine, &node, accelerator).await;
-            self.engine.learn_from(&chain, &report.proved);
-        }
+        lower::learn(self.engine, agent, &node, accelerator).await;
         match outcome.ok {
             true => Ok(()),
             false => Err(Fault::new(format!("not all inside `{path}` has booted"))),

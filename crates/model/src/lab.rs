@@ -63,6 +63,12 @@ impl Layer {
         }
     }
 
+    /// The containers that stand directly in it.
+    pub fn containers(&self) -> impl Iterator<Item = &Node> {
+        let nodes = self.nodes.iter();
+        nodes.filter(|node| node.kind == NodeKind::Container)
+    }
+
     /// Every node of the tree with its path, parents before children.
     pub fn walk(&self) -> Vec<(NodePath, &Node)> {
         let mut found = Vec::new();

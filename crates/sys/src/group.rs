@@ -133,7 +133,7 @@ impl Group {
     /// # Errors
     /// There is no such group of version 2, or we are not root.
     pub fn hand_over(&self, user: u32) -> io::Result<()> {
-        let folder = PathBuf::from(format!("{ROOT}{}", self.name));
+        let folder = self.unified();
         // Who is given it decides what is below it, and others look through that.
         fs::write(folder.join("cgroup.max.depth"), MAX_DEPTH)?;
         fs::write(folder.join("cgroup.max.descendants"), MAX_DESCENDANTS)?;
@@ -150,7 +150,7 @@ impl Group {
 
     /// Removes the groups below this one in which nothing runs: not every runtime does so.
     pub fn remove_below(&self) {
-        remove_below(&PathBuf::from(format!("{ROOT}{}", self.name)));
+        remove_below(&self.unified());
     }
 
     /// Bytes of memory in use.
@@ -170,6 +170,11 @@ impl Group {
             line.and_then(|count| count.trim().parse::<u64>().ok())
         };
         direct.into_iter().chain(own).filter_map(count).sum()
+    }
+
+    /// Its folder where there is version 2 only.
+    fn unified(&self) -> PathBuf {
+        format!("{ROOT}{}", self.name).into()
     }
 
     fn memory_file(&self, unified: &str, old: &str) -> Option<String> {
@@ -224,7 +229,7 @@ impl Group {
     }
 
     fn freezer(&self) -> io::Result<Freezer> {
-        let unified = PathBuf::from(format!("{ROOT}{}", self.name));
+        let unified = self.unified();
         if unified.join(Freezer::UNIFIED).exists() {
             return Ok(Freezer::Unified(unified));
         }

@@ -1,7 +1,7 @@
 //! What a container is, as the Engine API says it. Pure.
 
 use crate::image;
-use nestlab_backend::places::DISKS_INSIDE;
+use nestlab_backend::places::{disk_inside, is_device};
 use nestlab_backend::{ContainerSpec, MachineSpec};
 use nestlab_sys::dir::short_name;
 use serde_json::{Value, json};
@@ -105,14 +105,8 @@ fn devices(spec: &MachineSpec, container: &ContainerSpec) -> Value {
         .devices
         .iter()
         .map(|path| device(Path::new(path), path, "rwm"));
-    let disks = spec.disks.iter().filter(|disk| is_device(&disk.path));
-    let disks = disks.map(|disk| {
-        device(
-            &disk.path,
-            &format!("{}/{}", DISKS_INSIDE[1], disk.serial),
-            "r",
-        )
-    });
+    let disks = spec.disks.iter().filter(|disk| is_device(disk));
+    let disks = disks.map(|disk| device(&disk.path, &disk_inside(disk), "r"));
     own.chain(disks).collect()
 }
 
@@ -122,19 +116,11 @@ fn mounts(spec: &MachineSpec, container: &ContainerSpec, hand: &Path) -> Value {
         bind(&container.kit, "/run/nestlab/kit", true),
         bind(hand, HAND, true),
     ];
-    let disks = spec.disks.iter().filter(|disk| !is_device(&disk.path));
-    let disks = disks.map(|disk| {
-        let target = format!("{}/{}", DISKS_INSIDE[0], disk.serial);
-        bind(&disk.path, &target, true)
-    });
+    let disks = spec.disks.iter().filter(|disk| !is_device(disk));
+    let disks = disks.map(|disk| bind(&disk.path, &disk_inside(disk), true));
     let volumes = container.volumes.iter();
     let volumes = volumes.map(|volume| bind(&volume.source, &volume.target, volume.read_only));
     own.into_iter().chain(disks).chain(volumes).collect()
-}
-
-/// As the other container backend tells a device from a file.
-fn is_device(path: &Path) -> bool {
-    path.starts_with("/dev")
 }
 
 #[cfg(test)]

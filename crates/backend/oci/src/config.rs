@@ -2,7 +2,7 @@
 
 use crate::disk::Throttle;
 use crate::stage::{self, Part};
-use nestlab_backend::places::{DISKS_INSIDE, LAYER_INSIDE, ROOTS_INSIDE};
+use nestlab_backend::places::{LAYER_INSIDE, ROOTS_INSIDE, disk_inside};
 use nestlab_backend::{ContainerSpec, Ids, MachineSpec};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -288,14 +288,7 @@ fn mounts(spec: &MachineSpec, container: &ContainerSpec, powers: Powers, stage: 
         bind(Part::InnerRoot(number), &target);
     }
     for (number, disk) in spec.disks.iter().enumerate() {
-        // A device among devices: QEMU tells them apart from files by that.
-        let [files, devices] = DISKS_INSIDE;
-        let folder = match disk.path.starts_with("/dev") {
-            true => devices,
-            false => files,
-        };
-        let target = format!("{folder}/{}", disk.serial);
-        bind(Part::Disk(number), &target);
+        bind(Part::Disk(number), &disk_inside(disk));
     }
     for (number, device) in container.devices.iter().enumerate() {
         bind(Part::Device(number), device);

@@ -17,9 +17,6 @@ const LONGEST: u64 = 4 << 20;
 
 /// The files of an image, by their names.
 pub(super) struct Members {
-    /// A folder is known by the digest of its index, which says all that is in it: what Docker
-    /// writes beside that is not looked at.
-    is_folder: bool,
     places: BTreeMap<String, Place>,
 }
 
@@ -61,12 +58,11 @@ struct Platform {
 impl Members {
     /// Looks through an archive or a folder.
     pub fn of(path: &Path) -> io::Result<Self> {
-        let is_folder = path.is_dir();
-        let places = match is_folder {
+        let places = match path.is_dir() {
             true => Self::in_folder(path)?,
             false => Self::in_archive(path)?,
         };
-        Ok(Self { is_folder, places })
+        Ok(Self { places })
     }
 
     /// Only files, and not what links lead to: that might be anything.
@@ -88,6 +84,8 @@ impl Members {
                 }
             }
         }
+        // A folder is known by the digest of its index, which says all that is in it.
+        places.remove(DOCKER);
         Ok(places)
     }
 
@@ -127,7 +125,7 @@ impl Members {
 
     /// The names of the layers, the lowest first.
     pub fn layers(&self) -> io::Result<Vec<String>> {
-        if self.places.contains_key(DOCKER) && !self.is_folder {
+        if self.places.contains_key(DOCKER) {
             let images: Vec<DockerImage> = self.json(DOCKER)?;
             let [image] = images.as_slice() else {
                 let words = format!("it holds {} images and not one", images.len());

@@ -37,9 +37,9 @@ impl Check<'_> {
     }
 
     fn containers_in_a_container(&mut self, node: &Node, path: &NodePath) {
-        let containers = node.inside.nodes.iter();
-        let containers = containers.filter(|child| child.kind == NodeKind::Container);
-        let of_engine: Vec<&str> = containers
+        let of_engine: Vec<&str> = node
+            .inside
+            .containers()
             .filter(|child| is_of_engine(node) || is_of_engine(child))
             .map(|child| child.name.as_str())
             .collect();
